@@ -1,0 +1,3 @@
+"""Personalised recycling nudges for councils, measured against a randomised control."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,157 @@
+"""Turn a workspace's campaign, segment and template files into domain objects; the file stem is the id."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NoReturn
+
+from nudges.domain import (
+    Arm,
+    Campaign,
+    Language,
+    Lead,
+    Medium,
+    Outcome,
+    Purpose,
+    Segment,
+    Shares,
+    Stream,
+    Template,
+    Unit,
+)
+from nudges.errors import ConfigError, UnsupportedError
+from nudges.tomlfile import Section, load_toml, parse_toml
+from nudges.weeks import Week
+
+_ID = re.compile(r"[a-z][a-z0-9_]*")
+_EXPECT = re.compile(r"([0-9.]+)\s+to\s+([0-9.]+)")
+
+
+def load_campaigns(home: Path) -> dict[str, Campaign]:
+    """Every `campaigns/*.toml`, by id in alphabetical order; raises ConfigError."""
+    return {path.stem: load_campaign(path) for path in _files(home / "campaigns", ".toml")}
+
+
+def load_segments(home: Path) -> dict[str, Segment]:
+    """Every `segments/*.sql`, by id in alphabetical order; raises ConfigError."""
+    return {path.stem: load_segment(path) for path in _files(home / "segments", ".sql")}
+
+
+def load_templates(home: Path) -> dict[tuple[str, Language], Template]:
+    """Every `templates/*.j2`, by id and language; raises ConfigError."""
+    templates = [load_template(path) for path in _files(home / "templates", ".j2")]
+    return {(template.id, template.language): template for template in templates}
+
+
+def load_campaign(path: Path) -> Campaign:
+    """One campaign file; raises ConfigError, or UnsupportedError for a unit this version does not randomise."""
+    where = f"campaigns/{path.name}"
+    top = load_toml(path, where=where)
+    shares = _shares(top.section("shares"))
+    arms_section = top.section("arms")
+    arms = tuple(_arm(arms_section.section(key), key) for key in arms_section.names())
+    if not arms:
+        raise ConfigError(f"{where}: no arms, must have at least one. Add [arms.my_message] with template and media.")
+    campaign = Campaign(
+        id=path.stem,
+        title=top.text("title"),
+        segments=top.texts("segments"),
+        arms=arms,
+        unit=Unit(top.text("unit", allowed=tuple(Unit), default=Unit.HOUSEHOLD)),
+        outcome=Outcome(top.text("outcome", allowed=tuple(Outcome))),
+        starts=Week.parse(top.text("starts")),
+        weeks=top.whole("weeks", low=1),
+        shares=shares,
+        budget_pence=top.whole("budget_pence", low=0),
+        every_weeks=top.whole("every_weeks", low=1, default=4),
+        estimator=top.text("estimator", default="dr_learner"),
+        stated_effect_share=top.number("stated_effect_share", low=-1, high=1),
+        source=path.read_text(encoding="utf-8"),
+    )
+    top.done()
+    if campaign.unit is Unit.ROUND:
+        raise UnsupportedError(
+            f"{where}: unit == 'round', this version randomises households and shared bin stores. Write household."
+        )
+    return campaign
+
+
+def _shares(section: Section) -> Shares:
+    shares = Shares(section.share("control"), section.share("learn"), section.share("best"))
+    total = shares.control + shares.learn + shares.best
+    if abs(total - 1) > 1e-9:
+        section.fail("control + learn + best", total, "must sum to 1", "Write 0.25, 0.35 and 0.40.")
+    if shares.control <= 0:
+        section.fail(
+            "control", shares.control, "must be above 0", "Without a control nothing can be measured: write 0.20."
+        )
+    return shares
+
+
+def _arm(section: Section, arm_id: str) -> Arm:
+    if arm_id == "control" or not _ID.fullmatch(arm_id):
+        section.fail(
+            "", arm_id, "must be lower-case words joined by _, and not control", "Write [arms.street_norm_sms]."
+        )
+    media = section.texts("media", allowed=tuple(Medium))
+    if not media:
+        section.fail("media", [], "must name at least one", 'Write media = ["sms"].')
+    return Arm(arm_id, section.text("template"), tuple(Medium(word) for word in media))
+
+
+def load_segment(path: Path) -> Segment:
+    """One segment file: `-- title:`, `-- why:`, `-- expect: 0.02 to 0.15`, then one SELECT; raises ConfigError."""
+    where = f"segments/{path.name}"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    header: dict[str, str] = {}
+    for line, key in zip(lines, ("title", "why", "expect"), strict=False):
+        match = re.fullmatch(rf"--\s*{key}:\s*(\S.*)", line.strip())
+        if not match:
+            raise ConfigError(f"{where}: line {len(header) + 1} is {line!r}, must be `-- {key}: ...`. Add it.")
+        header[key] = match[1].strip()
+    expect = _EXPECT.fullmatch(header.get("expect", ""))
+    if not expect:
+        raise ConfigError(f"{where}: expect must be two shares of all households. Write `-- expect: 0.02 to 0.15`.")
+    low, high = float(expect[1]), float(expect[2])
+    if not 0 <= low <= high <= 1:
+        raise ConfigError(f"{where}: expect == {low} to {high}, must lie between 0 and 1, low first.")
+    return Segment(path.stem, header["title"], header["why"], low, high, "\n".join(lines[3:]).strip())
+
+
+def load_template(path: Path) -> Template:
+    """One template file: `+++`, front matter in TOML, `+++`, Jinja blocks; raises ConfigError."""
+    where = f"templates/{path.name}"
+    raw = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    parts = raw.split("+++\n", 2)
+    if len(parts) != 3 or parts[0].strip():
+        raise ConfigError(f"{where}: must begin with a +++ line, title and so on, and another +++ line.")
+    front = parse_toml(parts[1], where=where)
+    stem, _, suffix = path.name.removesuffix(".j2").partition(".")
+    if suffix not in ("", *Language) or not _ID.fullmatch(stem):
+        raise ConfigError(f"{where}: name must be like bin_day.j2, its Welsh twin bin_day.cy.j2. Rename the file.")
+    template = Template(
+        id=stem,
+        language=Language(suffix or Language.EN),
+        title=front.text("title"),
+        mechanism=front.text("mechanism"),
+        purpose=Purpose(front.text("purpose", allowed=tuple(Purpose))),
+        stream=Stream(front.text("stream", allowed=tuple(Stream))),
+        lead=Lead(front.text("lead", allowed=tuple(Lead))),
+        source=parts[2],
+        raw=raw,
+    )
+    front.done()
+    return template
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    files = sorted(path for path in folder.glob(f"*{suffix}") if not path.name.startswith((".", "_")))
+    for path in files:
+        if not _ID.fullmatch(path.name.split(".")[0]):
+            _bad_name(folder, path)
+    return files
+
+
+def _bad_name(folder: Path, path: Path) -> NoReturn:
+    raise ConfigError(f"{folder.name}/{path.name}: name must be lower-case words joined by _. Rename the file.")
