@@ -30,18 +30,33 @@ _EXPECT = re.compile(r"([0-9.]+)\s+to\s+([0-9.]+)")
 
 def load_campaigns(home: Path) -> dict[str, Campaign]:
     """Every `campaigns/*.toml`, by id in alphabetical order; raises ConfigError."""
-    return {path.stem: load_campaign(path) for path in _files(home / "campaigns", ".toml")}
+    return {path.stem: load_campaign(path) for path in campaign_files(home)}
 
 
 def load_segments(home: Path) -> dict[str, Segment]:
     """Every `segments/*.sql`, by id in alphabetical order; raises ConfigError."""
-    return {path.stem: load_segment(path) for path in _files(home / "segments", ".sql")}
+    return {path.stem: load_segment(path) for path in segment_files(home)}
 
 
 def load_templates(home: Path) -> dict[tuple[str, Language], Template]:
     """Every `templates/*.j2`, by id and language; raises ConfigError."""
-    templates = [load_template(path) for path in _files(home / "templates", ".j2")]
+    templates = [load_template(path) for path in template_files(home)]
     return {(template.id, template.language): template for template in templates}
+
+
+def campaign_files(home: Path) -> list[Path]:
+    """Campaign files of the workspace, in order of name; raises ConfigError for a bad name."""
+    return _files(home / "campaigns", ".toml")
+
+
+def segment_files(home: Path) -> list[Path]:
+    """Segment files of the workspace, in order of name; raises ConfigError for a bad name."""
+    return _files(home / "segments", ".sql")
+
+
+def template_files(home: Path) -> list[Path]:
+    """Template files of the workspace, in order of name; raises ConfigError for a bad name."""
+    return _files(home / "templates", ".j2")
 
 
 def load_campaign(path: Path) -> Campaign:

@@ -21,7 +21,7 @@ class Section:
         self._where = where
         self._prefix = prefix
         self._known: set[str] = set()
-        self._children: list[Section] = []
+        self._children: dict[str, Section] = {}
 
     def fail(self, key: str, value: object, must: str, do: str) -> NoReturn:
         """Raise ConfigError in the product's one form."""
@@ -110,7 +110,7 @@ class Section:
 
     def done(self) -> None:
         """Raise ConfigError for a key nobody read: a typo must not pass in silence."""
-        for child in self._children:
+        for child in self._children.values():
             child.done()
         for key in self._values:
             if key not in self._known:
@@ -120,9 +120,7 @@ class Section:
                 )
 
     def _child(self, values: Mapping[str, Any], prefix: str) -> Section:
-        child = Section(values, self._where, prefix)
-        self._children.append(child)
-        return child
+        return self._children.setdefault(prefix, Section(values, self._where, prefix))
 
 
 def load_toml(path: Path, *, where: str) -> Section:

@@ -111,6 +111,7 @@ ATTEMPTS = Table(
         _text("status", "Receipt status; empty while under way", required=False),
         _text("code", "Provider's code", required=False),
         _text("detail", "Provider's words, contacts masked", required=False),
+        _text("run_id", "Run that made it", required=False),
     ),
 )
 
@@ -124,6 +125,7 @@ EVENTS = Table(
         Column("occurred_at", T.MOMENT, "When it happened", required=True),
         Column("received_at", T.MOMENT, "When we heard", required=True),
         _text("message_id", "Message, when known", required=False),
+        _text("provider_id", "The provider's own id, to find the message by", required=False),
         _text("address_hash", "sha256 of the address, for events that carry no message", required=False),
         _text("code", "Provider's code", required=False),
         _text("raw", "The event as it came, contacts masked", required=False),

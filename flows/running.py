@@ -1,0 +1,62 @@
+"""What every flow does around the steps: open the workspace, guard against late runs, publish artifacts."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+
+from nudges.domain import Council, Summary
+from nudges.errors import LateRunError
+from nudges.steps.workspace import Workspace, open_workspace
+
+
+def workspace() -> Workspace:
+    """The workspace NUDGES_HOME names (default: the folder the worker runs in)."""
+    return open_workspace(Path(os.environ.get("NUDGES_HOME") or ".").resolve(), os.environ)
+
+
+def clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+def scheduled_at() -> datetime | None:
+    """When this run was due; None when it was started by hand."""
+    return cast("datetime | None", flow_run.scheduled_start_time)
+
+
+def guard_late(council: Council, *, even_if_late: bool) -> None:
+    """Raise LateRunError when this run fired so late that a person must decide."""
+    due = scheduled_at()
+    if due is None or even_if_late:
+        return
+    minutes = int((clock() - due).total_seconds() // 60)
+    if minutes > council.late_after_minutes:
+        raise LateRunError(
+            f"This run was due at {due:%Y-%m-%d %H:%M} UTC and starts {minutes} minutes late "
+            f"(late_after_minutes == {council.late_after_minutes}). Nothing was done. To go ahead, "
+            "start it again with 'Go ahead although late' ticked."
+        )
+
+
+def publish(summary: Summary) -> None:
+    """Publish what a step did as an artifact; the same key keeps a history."""
+    key = f"nudges-{summary.step.replace('_', '-').lower()}"
+    create_markdown_artifact(markdown(summary), key=key, description=summary.headline[:200])
+
+
+def markdown(summary: Summary) -> str:
+    """A step's summary as Markdown."""
+    lines = [f"## {summary.step}, {summary.week}", "", summary.headline, ""]
+    rows = [*summary.counts.items(), *summary.facts.items()]
+    if rows:
+        lines += ["| what | value |", "|---|---|"]
+        lines += [f"| {name.replace('_', ' ')} | {value} |" for name, value in rows]
+        lines.append("")
+    lines += [f"- {note}" for note in summary.notes]
+    return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""The command line `nudges`: what waste teams, comms officers and engineers type."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from nudges import __version__
+from nudges.cli import campaigns, data, running, starting
+from nudges.cli.console import report_error
+from nudges.errors import NudgesError
+
+app = typer.Typer(
+    name="nudges",
+    help="Personalised recycling nudges, measured against a randomised control.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"nudges {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Folder of the workspace. Default: $NUDGES_HOME, else this folder.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Personalised recycling nudges, measured against a randomised control."""
+    del version
+    if home is not None:
+        os.environ["NUDGES_HOME"] = str(home)
+
+
+for verb in (
+    starting.demo,
+    starting.init,
+    data.ingest,
+    data.segments,
+    campaigns.plan,
+    campaigns.preview,
+    campaigns.check,
+    campaigns.approve,
+    running.run,
+    running.deliver,
+    running.stop,
+    running.resume,
+    running.report,
+    data.why,
+    running.serve,
+):
+    app.command(name=verb.__name__)(verb)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (the error class's own), and exits with it when called as a script."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    json_wanted = "--json" in words
+    try:
+        code = app(words, standalone_mode=False) or 0
+    except NudgesError as error:
+        report_error(error, json_wanted=json_wanted)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("Stopped by you. Running it again goes on where it was.\n")
+        code = 130
+    except BrokenPipeError:
+        code = 0
+    if argv is None:
+        sys.exit(code)
+    return int(code)

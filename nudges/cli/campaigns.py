@@ -1,0 +1,89 @@
+"""Verbs about a campaign before it goes out: plan, preview, check and approve."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nudges.cli.console import say, show, table
+from nudges.cli.context import Json, WeekOption, home, now, week_of, workspace
+from nudges.errors import ConfigError
+
+CampaignArgument = Annotated[str, typer.Argument(help="Campaign id: the file name in campaigns/ without .toml.")]
+
+
+def plan(campaign: CampaignArgument, week: WeekOption = None, json_wanted: Json = False) -> None:
+    """Say who would get what, who would not and why, what it costs, and what effect it could show. Writes nothing."""
+    from nudges.cli.planning import print_plan
+    from nudges.steps.plan import plan as plan_of
+
+    result = plan_of(workspace(), campaign, week_of(week), now=now())
+    if not show(result, json_wanted=json_wanted):
+        print_plan(result)
+
+
+def preview(
+    name: Annotated[str, typer.Argument(help="A template or a campaign.")],
+    week: WeekOption = None,
+    json_wanted: Json = False,
+) -> None:
+    """Show the words: a template for made-up households, or a campaign's first messages for real ones."""
+    from nudges.steps.preview import preview as preview_of
+
+    samples = preview_of(workspace(), name, week_of(week), now=now())
+    if show(samples, json_wanted=json_wanted):
+        return
+    for sample in samples:
+        say("─" * 72)
+        size = f"{sample.fragments} fragment{'s' if sample.fragments != 1 else ''}, " if sample.medium == "sms" else ""
+        say(f"{sample.template} · {sample.medium} · {sample.language} · {sample.who} · {size}{sample.cost_pence:g}p")
+        if sample.subject:
+            say(f"Subject: {sample.subject}")
+        say()
+        say(sample.text)
+        say()
+
+
+def check(json_wanted: Json = False) -> None:
+    """Read every file of the workspace and say everything that is wrong with it at once."""
+    from nudges.steps.check import check as check_home
+
+    checked = check_home(home())
+    if not show(checked, json_wanted=json_wanted):
+        for problem in checked.problems:
+            say(f"✗ {problem}")
+        verdict = f"{len(checked.problems)} to mend" if checked.problems else "all good"
+        counts = (len(checked.campaigns), len(checked.segments), len(checked.templates))
+        say("{} campaigns, {} segments, {} templates: {}".format(*counts, verdict))
+    if checked.problems:
+        raise typer.Exit(ConfigError.exit_code)
+
+
+def approve(
+    campaign: CampaignArgument,
+    by: Annotated[str, typer.Option(help="Your name.")],
+    max_messages: Annotated[
+        int | None, typer.Option(help="Most messages a week. Default: the plan's, plus a tenth.")
+    ] = None,
+    max_pence: Annotated[int | None, typer.Option(help="Most pence a week. Default: the campaign's budget.")] = None,
+    note: Annotated[str, typer.Option(help="In your words.")] = "",
+    week: WeekOption = None,
+    json_wanted: Json = False,
+) -> None:
+    """Approve a campaign as it stands: its words, its audience rule, a cap and a cost. Any edit voids it."""
+    from nudges.steps.approve import approve_campaign
+    from nudges.steps.plan import plan as plan_of
+
+    ws = workspace()
+    if max_messages is None:
+        max_messages = -(-plan_of(ws, campaign, week_of(week), now=now()).to_send * 11 // 10)
+    pence = ws.campaign(campaign).budget_pence if max_pence is None else max_pence
+    approval = approve_campaign(ws, campaign, by=by, max_messages=max_messages, max_pence=pence, now=now(), note=note)
+    if not show(approval, json_wanted=json_wanted):
+        table(
+            ("campaign", "approved by", "messages a week", "pence a week", "fingerprint"),
+            [(approval.campaign, approval.approved_by, max_messages, pence, approval.fingerprint[:12])],
+            right=(2, 3),
+        )
+        say("Any edit of the campaign, its segments or its templates voids this approval.")

@@ -1,0 +1,117 @@
+"""Verbs about facts: ingest, segments and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nudges.cli.console import number_text, say, show, table
+from nudges.cli.context import Json, WeekOption, day_of, now, week_of, workspace
+
+
+def ingest(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders. Default: everything in var/inbox.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Day the registers were true, like 2026-11-23. Default: today.")
+    ] = None,
+    json_wanted: Json = False,
+) -> None:
+    """Load drops: households, contacts, calendar, lifts, tags or loads. A bad row never stops a good one."""
+    from nudges.steps.ingest import load_drops
+
+    moment = now()
+    results = load_drops(workspace(), paths, now=moment, as_of=day_of(as_of) or moment.date())
+    if show(results, json_wanted=json_wanted):
+        return
+    if not results:
+        say("Nothing to load: var/inbox is empty.")
+    else:
+        table(
+            ("file", "table", "accepted", "replaced", "unchanged", "quarantined"),
+            [(r.file, r.table, r.accepted, r.replaced, r.unchanged, r.quarantined) for r in results],
+            right=(2, 3, 4, 5),
+        )
+    for result in results:
+        for reason, count in result.reasons.items():
+            say(f"    {result.file}: {count:,} rows in quarantine: {reason}")
+
+
+def segments(week: WeekOption = None, json_wanted: Json = False) -> None:
+    """List every segment: how many households, what share, what changed since last week, which overlap."""
+    from nudges.steps.features import features
+    from nudges.steps.segments import count_segments
+
+    ws, chosen, moment = workspace(), week_of(week), now()
+    features(ws, chosen, now=moment)
+    counts = count_segments(ws, chosen, now=moment)
+    if show(counts, json_wanted=json_wanted):
+        return
+    table(
+        ("segment", "title", "households", "share", "change", "expected", ""),
+        [
+            (
+                c.id,
+                c.title,
+                c.count,
+                f"{c.share:.1%}",
+                None if c.change_since_last_week is None else f"{c.change_since_last_week:+,}",
+                f"{c.expected[0]:.0%} to {c.expected[1]:.0%}",
+                "outside what was expected" if c.is_outside else "",
+            )
+            for c in counts
+        ],
+        title=f"Segments at the end of {chosen}",
+        right=(2, 3, 4),
+    )
+    say()
+    _print_overlaps(counts)
+
+
+def _print_overlaps(counts: Sequence[Any]) -> None:
+    names = [c.id for c in counts]
+    table(
+        ("also in →", *names),
+        [(c.id, *(number_text(c.overlap.get(name)) if name != c.id else "" for name in names)) for c in counts],
+        title="Households in both",
+        right=tuple(range(1, len(names) + 1)),
+    )
+
+
+def why(
+    household: Annotated[str, typer.Argument(help="Household id, as in the register.")],
+    week: WeekOption = None,
+    json_wanted: Json = False,
+) -> None:
+    """Print one household's whole trail: features, segments, draws, reasons, messages, events, outcomes."""
+    from nudges.steps.why import why as trail_of
+
+    trail = trail_of(workspace(), household, week_of(week))
+    if show(trail, json_wanted=json_wanted):
+        return
+    drawn = "in the holdout: no campaign touches it" if trail.is_holdout else "not in the holdout"
+    say(f"Household {trail.household_id}, unit {trail.unit_id}, as known at the end of {trail.week}")
+    say(f"Holdout draw {trail.holdout_draw:.6f}: {drawn}")
+    say(f"Segments: {', '.join(trail.segments) or 'none'}")
+    table(("feature", "value"), [(k, v) for k, v in trail.features.items() if v is not None], title="\nFeatures")
+    _print_rows("Decisions", trail.reasons, ("week", "campaign", "lane", "arm", "reason"))
+    _print_rows("Draws", trail.assignments, ("week", "campaign", "lane", "arm", "draw", "propensity"))
+    _print_rows(
+        "Messages", trail.messages, ("week", "campaign", "medium", "template", "due_at", "state", "state_reason")
+    )
+    _print_rows("Events", trail.events, ("occurred_at", "kind", "message_id", "code"))
+    _print_rows("Suppressions", trail.suppressions, ("since_at", "medium", "reason", "is_active"))
+    _print_rows("Lifts of the last eight weeks", trail.lifts, ("collected_on", "stream", "status", "weight_g"))
+    _print_rows("Tags", trail.tags, ("tagged_on", "stream", "reason"))
+
+
+def _print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    say()
+    if rows:
+        table(columns, [[row.get(name) for name in columns] for row in rows], title=title)
+    else:
+        say(f"{title}: none")

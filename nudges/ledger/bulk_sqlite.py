@@ -1,0 +1,67 @@
+"""Turns Arrow rows into SQLite rows through a staging file, and queries into Arrow, by ADBC."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import adbc_driver_sqlite.dbapi as adbc
+import pyarrow as pa
+
+from nudges.ledger.database import WAIT_SECONDS, Database
+
+CHUNK_ROWS = 20_000
+_GAP_SECONDS = 0.006  # twice the poll of a waiting writer: it gets in between two chunks
+_WHOLE = {"adbc.sqlite.query.batch_rows": str(2**30)}  # types are guessed from one batch: make it all of them
+
+
+def append(database: Database, table: str, rows: pa.Table) -> int:
+    """Insert rows whose key is not there yet, in chunks; returns how many were.
+
+    ADBC writes a file of its own; only Python's SQLite writes to the ledger, and the file does not grow by the staging.
+    """
+    names = ", ".join(f'"{name}"' for name in rows.column_names)
+    insert = (
+        f'INSERT INTO "{table}" ({names}) SELECT {names} FROM staging.staged '  # noqa: S608
+        "WHERE rowid > ? AND rowid <= ? ON CONFLICT DO NOTHING"
+    )
+    inserted = 0
+    with tempfile.TemporaryDirectory(prefix="nudges-staging-") as folder:
+        staging = Path(folder) / "staging.db"
+        _stage(staging, rows)
+        with database.turn(), database.engine.connect() as connection:
+            connection.exec_driver_sql("ATTACH DATABASE ? AS staging", (str(staging),))
+            for low in range(0, rows.num_rows, CHUNK_ROWS):
+                if low:
+                    time.sleep(_GAP_SECONDS)
+                with database.transaction(connection):
+                    inserted += connection.exec_driver_sql(insert, (low, low + CHUNK_ROWS)).rowcount
+    return inserted
+
+
+def _stage(path: Path, rows: pa.Table) -> None:
+    with adbc.connect(str(path), autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode=OFF")
+        cursor.execute("PRAGMA synchronous=OFF")
+        cursor.adbc_ingest("staged", _as_text_moments(rows), mode="create")
+
+
+def _as_text_moments(rows: pa.Table) -> pa.Table:
+    """Moments as SQLAlchemy writes them on SQLite: `2026-11-23 18:00:00.000000`."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.string()))
+    return rows
+
+
+def select(database: Database, sql: str, values: Sequence[object]) -> pa.Table:
+    """Read one SELECT whole."""
+    with database.turn(), adbc.connect(str(database.path), autocommit=True) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout={int(WAIT_SECONDS * 1000)}")
+            cursor.execute("PRAGMA query_only=ON")
+        with connection.cursor(adbc_stmt_kwargs=_WHOLE) as cursor:
+            cursor.execute(sql, tuple(values) or None)
+            return cursor.fetch_arrow_table()

@@ -1,0 +1,84 @@
+"""Turns the declared ledger tables into SQLAlchemy tables, the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from nudges.errors import DataError
+from nudges.tables import LEDGER, Table, Type
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """Aware datetime outside, UTC without a zone inside; text on SQLite, timestamp on PostgreSQL."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        """Aware to naive UTC."""
+        return None if value is None else naive(value)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        """Naive UTC to aware."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def naive(moment: datetime) -> datetime:
+    """Aware datetime as UTC without its zone; raises DataError on one that has no zone."""
+    if moment.tzinfo is None:
+        raise DataError(f"ledger: moment == {moment.isoformat()}, must carry a time zone. Pass an aware UTC datetime.")
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _text() -> sa.types.TypeEngine[str]:
+    """Text ordered by its bytes on both databases."""
+    return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+_TYPES: dict[Type, Any] = {
+    Type.TEXT: _text,
+    Type.INTEGER: sa.BigInteger,
+    Type.NUMBER: sa.Double,
+    Type.DATE: sa.Date,
+    Type.MOMENT: Moment,
+    Type.FLAG: sa.BigInteger,
+}
+
+# Only what the loop looks up; every index is paid for on each of a million weekly rows.
+_INDEXES = {
+    "assignments": (("household_id",),),
+    "messages": (("household_id",), ("state", "due_at"), ("provider_id",)),
+    "attempts": (("message_id",),),
+    "events": (("message_id",), ("provider_id",)),
+    "suppressions": (("household_id",), ("address_hash",)),
+}
+
+
+def _table(declared: Table, metadata: sa.MetaData) -> sa.Table:
+    columns: list[sa.Column[Any]] = [
+        sa.Column(
+            column.name,
+            _TYPES[column.type](),
+            primary_key=column.key,
+            autoincrement=False,
+            nullable=not (column.required or column.key),
+        )
+        for column in declared.columns
+    ]
+    indexes = [sa.Index(f"ix_{declared.name}_{'_'.join(on)}", *on) for on in _INDEXES.get(declared.name, ())]
+    return sa.Table(declared.name, metadata, *columns, *indexes)
+
+
+METADATA = sa.MetaData()
+DECLARED = {declared.name: declared for declared in LEDGER}
+TABLES = {declared.name: _table(declared, METADATA) for declared in LEDGER}
+
+
+def declared(name: str) -> Table:
+    """The declaration of a ledger table; raises DataError for any other name."""
+    if name not in DECLARED:
+        raise DataError(f"ledger: table == {name!r}, must be one of {', '.join(DECLARED)}.")
+    return DECLARED[name]

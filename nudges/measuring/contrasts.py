@@ -1,0 +1,227 @@
+"""Turns the units of a campaign into its headline, its checks and the effects by arm, segment and week."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from nudges.domain import CONTROL, Outcome
+from nudges.errors import UnsupportedError
+from nudges.measuring.ancova import unit_ancova
+from nudges.measuring.diagnostics import OutageGap, SampleRatio, balance, outage_gap, sample_ratio
+from nudges.measuring.effect import Effect
+from nudges.measuring.pooling import pooled
+from nudges.measuring.results import ARM, SEGMENT, WEEK, Flow, Group, Headline
+from nudges.measuring.units import Drawn, Flags, Floats, Outcomes
+from nudges.measuring.verdicts import verdict, verdict_words
+from nudges.weeks import Week
+
+TOO_FEW = "too few units in one of the two groups"
+
+
+def contrast_effect(drawn: Drawn, post: Floats, pre: Floats, units: Flags) -> Effect | None:
+    """Effect of treatment over some units, by week of first assignment; None where it cannot be estimated."""
+    chosen = units & np.isfinite(post)
+    if min((chosen & drawn.is_treated).sum(), (chosen & drawn.is_control).sum()) < 2:
+        return None
+    weeks = drawn.first_week_no[chosen]
+    try:
+        return unit_ancova(
+            post[chosen],
+            pre[chosen],
+            drawn.is_treated[chosen],
+            weights=drawn.households[chosen],
+            strata=weeks if (weeks != weeks[0]).any() else None,
+        )
+    except UnsupportedError:
+        return None
+
+
+def sample_ratios(drawn: Drawn, outcomes: Outcomes) -> tuple[SampleRatio, ...]:
+    """Units per group at each step against the configured shares. The holdout is checked where it was drawn."""
+    weighed = np.isfinite(outcomes.post)
+    held = drawn.holdout_share
+    first = _ratio(
+        "assigned",
+        {"treated": drawn.is_treated, "control": drawn.is_control, "holdout": drawn.is_holdout},
+        {
+            "treated": (1 - held) * drawn.treated_share,
+            "control": (1 - held) * (1 - drawn.treated_share),
+            "holdout": held,
+        },
+    )
+    groups = {"treated": drawn.is_treated, "control": drawn.is_control}
+    shares = {"treated": drawn.treated_share, "control": 1 - drawn.treated_share}
+    outside = ~drawn.is_holdout
+
+    def at(step: str, inside: Flags) -> SampleRatio:
+        return _ratio(
+            step,
+            {name: flags & inside for name, flags in groups.items()},
+            {name: np.where(inside, share, 0.0) for name, share in shares.items()},
+        )
+
+    return (
+        first,
+        at("contactable", outside & drawn.is_contactable),
+        at("weighed", outside & weighed),
+        at("analysed", outside & drawn.is_contactable & weighed),
+    )
+
+
+def _ratio(step: str, groups: Mapping[str, Flags], chances: Mapping[str, Floats]) -> SampleRatio:
+    expected = {name: float(chance.sum()) for name, chance in chances.items()}
+    observed = {name: int(flags.sum()) for name, flags in groups.items()}
+    if sum(expected.values()) <= 0:
+        expected = dict.fromkeys(expected, 1.0)
+    return sample_ratio(step, observed, expected)
+
+
+def alarms_of(ratios: Iterable[SampleRatio], outage: OutageGap) -> tuple[str, ...]:
+    """Sentences for the checks that void a headline; empty when all passed."""
+    said = [
+        f"Sample ratio at '{ratio.step}': "
+        + ", ".join(f"{ratio.observed[name]:,} {name} units for {ratio.expected[name]:,.0f} expected" for name in names)
+        + f" (p = {ratio.p_value:.1g}). These are not the groups that were drawn: their difference cannot be trusted."
+        for ratio in ratios
+        if ratio.is_alarm and (names := list(ratio.observed))
+    ]
+    if outage.is_alarm:
+        said.append(
+            f"Reader outage: {outage.treated_share:.1%} of planned collections had no usable reading with messages, "
+            f"{outage.control_share:.1%} without; a gap beyond half a percentage point can look like an effect."
+        )
+    return tuple(said)
+
+
+def headline(
+    drawn: Drawn,
+    outcomes: Outcomes,
+    *,
+    outcome: Outcome,
+    stated_share: float,
+    week: Week,
+    reach: Mapping[str, Mapping[str, int]],
+    messages: int,
+    cost_pence: float,
+) -> Headline | None:
+    """Measure treated against control; None while fewer than two units of an arm have an outcome after the start.
+
+    `reach` holds households by shown arm that a message was accepted for and delivered to.
+    """
+    effect = contrast_effect(drawn, outcomes.post, outcomes.pre, drawn.contrast)
+    if effect is None:
+        return None
+    analysed = drawn.contrast & np.isfinite(outcomes.post)
+    treated, control = analysed & drawn.is_treated, analysed & drawn.is_control
+    control_mean = float(np.average(outcomes.post[control], weights=drawn.households[control]))
+    stated = stated_share * control_mean
+    ratios = sample_ratios(drawn, outcomes)
+    contrast = drawn.contrast
+    outage = outage_gap(outcomes.planned[contrast], outcomes.valid[contrast], drawn.is_treated[contrast])
+    alarms = alarms_of(ratios, outage)
+    said = verdict(effect, outcome, stated=stated, alarms=alarms)
+    return Headline(
+        outcome=outcome,
+        verdict=said,
+        words=verdict_words(said, effect, outcome, alarms=alarms),
+        alarms=alarms,
+        effect=effect,
+        control_mean=control_mean,
+        stated=stated,
+        detectable=effect.detectable,
+        first_week_no=int(drawn.first_week_no.min()) + 1,
+        last_week_no=week.number,
+        households_treated=int(drawn.households[treated].sum()),
+        households_control=int(drawn.households[control].sum()),
+        treated_household_weeks=_household_weeks(drawn, treated, week),
+        ratios=ratios,
+        outage=outage,
+        balance=balance(outcomes.pre[analysed], drawn.is_treated[analysed], drawn.households[analysed]),
+        placebo=contrast_effect(drawn, outcomes.pre_second, outcomes.pre_first, drawn.contrast),
+        flows=flows(drawn, outcomes, reach),
+        messages=messages,
+        cost_pence=cost_pence,
+    )
+
+
+def _household_weeks(drawn: Drawn, treated: Flags, week: Week) -> tuple[tuple[int, int], ...]:
+    starts = drawn.first_week_no[treated]
+    households = drawn.households[treated]
+    first = int(drawn.first_week_no.min()) + 1
+    counts = ((number, int(households[starts < number].sum())) for number in range(first, week.number + 1))
+    return tuple((number, count) for number, count in counts if count)
+
+
+def shown_arms(drawn: Drawn) -> dict[str, Flags]:
+    """Groups of the flow table: control, each arm, the best lane that the policy sends nothing, the holdout."""
+    rows = {CONTROL: drawn.is_control}
+    for arm in sorted(set(drawn.arm[drawn.is_treated].tolist()) - {CONTROL}):
+        rows[arm] = drawn.is_treated & (drawn.arm == arm)
+    silent = drawn.is_treated & (drawn.arm == CONTROL)
+    if silent.any():
+        rows["policy sends nothing"] = silent
+    if drawn.is_holdout.any():
+        rows["holdout"] = drawn.is_holdout
+    return rows
+
+
+def flows(drawn: Drawn, outcomes: Outcomes, reach: Mapping[str, Mapping[str, int]]) -> tuple[Flow, ...]:
+    """Households by arm at each step."""
+    weighed = np.isfinite(outcomes.post)
+
+    def count(flags: Flags) -> int:
+        return int(drawn.households[flags].sum())
+
+    return tuple(
+        Flow(
+            arm=arm,
+            assigned=count(inside),
+            contactable=count(inside & drawn.is_contactable),
+            accepted=reach.get(arm, {}).get("accepted", 0),
+            delivered=reach.get(arm, {}).get("delivered", 0),
+            weighed=count(inside & weighed),
+            analysed=count(inside & weighed & drawn.is_contactable) if arm != "holdout" else 0,
+            units=int(inside.sum()),
+        )
+        for arm, inside in shown_arms(drawn).items()
+    )
+
+
+def by_arm(drawn: Drawn, outcomes: Outcomes, titles: Mapping[str, str]) -> list[Group]:
+    """Effect of each arm where the arm itself was drawn by lot, against the controls."""
+    effects = {}
+    for arm in titles:
+        units = drawn.contrast & (drawn.is_control | (drawn.is_treated & drawn.is_arm_random & (drawn.arm == arm)))
+        effects[arm] = contrast_effect(drawn, outcomes.post, outcomes.pre, units)
+    return _groups(ARM, effects, titles)
+
+
+def by_segment(drawn: Drawn, outcomes: Outcomes, titles: Mapping[str, str]) -> list[Group]:
+    """Effect among the units of each segment at first assignment: exploratory."""
+    effects = {
+        name: contrast_effect(drawn, outcomes.post, outcomes.pre, drawn.contrast & inside)
+        for name, inside in outcomes.segments.items()
+    }
+    return _groups(SEGMENT, effects, titles)
+
+
+def by_week(drawn: Drawn, outcomes: Outcomes) -> list[Group]:
+    """Effect in each calendar week, over the units assigned before it."""
+    groups = []
+    for number, values in sorted(outcomes.weekly.items()):
+        units = drawn.contrast & (drawn.first_week_no < number)
+        effect = contrast_effect(drawn, values, outcomes.pre, units)
+        label = str(Week(number))
+        groups.append(Group(WEEK, label, label, effect, note="" if effect else TOO_FEW))
+    return groups
+
+
+def _groups(kind: str, effects: Mapping[str, Effect | None], titles: Mapping[str, str]) -> list[Group]:
+    known = {label: effect for label, effect in effects.items() if effect}
+    shrunk = dict(zip(known, pooled(list(known.values())), strict=True))
+    return [
+        Group(kind, label, titles.get(label, label), effect, shrunk.get(label), note="" if effect else TOO_FEW)
+        for label, effect in effects.items()
+    ]

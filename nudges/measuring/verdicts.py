@@ -1,0 +1,90 @@
+"""Turns a headline effect and its checks into a verdict, and the verdict into words for a finance director."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nudges.domain import Outcome, Verdict
+from nudges.measuring.effect import Effect
+
+_LOWER_IS_BETTER = {
+    Outcome.RESIDUAL_KG: True,
+    Outcome.TAG_RATE: True,
+    Outcome.RECYCLING_SET_OUT_RATE: False,
+    Outcome.FOOD_SET_OUT_RATE: False,
+}
+_NAMES = {
+    Outcome.RESIDUAL_KG: ("residual waste", "kg a household a week"),
+    Outcome.TAG_RATE: ("tagged recycling lifts", "percentage points"),
+    Outcome.RECYCLING_SET_OUT_RATE: ("recycling set-out", "percentage points"),
+    Outcome.FOOD_SET_OUT_RATE: ("food set-out", "percentage points"),
+}
+
+
+def lower_is_better(outcome: Outcome) -> bool:
+    """Whether a fall in the outcome is what a campaign wants."""
+    return _LOWER_IS_BETTER[outcome]
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """Name of an outcome in running text."""
+    return _NAMES[outcome][0]
+
+
+def outcome_unit(outcome: Outcome) -> str:
+    """Unit of an outcome as `quantity` prints it."""
+    return _NAMES[outcome][1]
+
+
+def quantity(outcome: Outcome, value: float, *, digits: int = 2) -> str:
+    """Print the size of an outcome value without its sign and unit: kg as it is, rates in percentage points."""
+    scale = 1.0 if outcome is Outcome.RESIDUAL_KG else 100.0
+    return f"{abs(value) * scale:.{digits}f}"
+
+
+def verdict(effect: Effect, outcome: Outcome, *, stated: float, alarms: Sequence[str] = ()) -> Verdict:
+    """Decide what may be said of a headline.
+
+    `stated` is the effect the campaign was meant to have, in units of the outcome (sign ignored). An interval wholly on
+    the good side is shown, wholly on the bad side harm. Across zero it is *not shown* when the stated effect could have
+    been seen with 80 % power, else *inconclusive*. Any alarm makes it *invalid*.
+    """
+    if alarms:
+        return Verdict.INVALID
+    low, high = (effect.ci_low, effect.ci_high) if lower_is_better(outcome) else (-effect.ci_high, -effect.ci_low)
+    if high < 0:
+        return Verdict.SHOWN
+    if low > 0:
+        return Verdict.HARM
+    return Verdict.NOT_SHOWN if 0 < effect.detectable <= abs(stated) else Verdict.INCONCLUSIVE
+
+
+def verdict_words(said: Verdict, effect: Effect, outcome: Outcome, *, alarms: Sequence[str] = ()) -> str:
+    """Say a verdict in sentences that need no statistics."""
+    name, unit = _NAMES[outcome]
+    seen = f"{quantity(outcome, effect.detectable)} {unit}"
+    size = f"{quantity(outcome, effect.estimate)} {unit}"
+    better, worse = ("less", "more") if lower_is_better(outcome) else ("more", "less")
+    match said:
+        case Verdict.SHOWN:
+            return (
+                f"The households chosen by lot to get messages had {size} {better} {name} than those chosen to get "
+                "none. Chance alone would rarely produce a difference this large."
+            )
+        case Verdict.HARM:
+            return (
+                f"The households chosen by lot to get messages had {size} {worse} {name} than those chosen to get "
+                "none: the campaign made things worse, and chance alone is an unlikely reason. Stop it."
+            )
+        case Verdict.NOT_SHOWN:
+            return (
+                f"No effect on {name} was shown. The measurement was sharp enough to see a change of {seen} or more, "
+                "which is smaller than the effect the campaign was meant to have. Claim no saving."
+            )
+        case Verdict.INCONCLUSIVE:
+            return (
+                f"The result is inconclusive: the measurement could only have seen a change of {seen} or more, so the "
+                "campaign may have worked, or not. Claim no saving. More households or more weeks would tell."
+            )
+        case Verdict.INVALID:
+            return "No effect is reported, because a check of the experiment failed: " + " ".join(alarms)

@@ -1,0 +1,289 @@
+"""One campaign's scope, policy and budget → an arm and a reason for every household. Reads, never writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from nudges.domain import CONTROL, Campaign, Medium, MessageState
+from nudges.draws import BEST, HOLDOUT, LANES, LEARN, UNIFORM, Salts, given_arms, place, propensities
+from nudges.eligibility import Standing, reasons, sendable
+from nudges.errors import ConfigError
+from nudges.steps.choose.policy import Demand, latest_policy, model_arms, single_arm
+from nudges.steps.choose.scope import Scope, read_scope
+from nudges.steps.matrix import unit_matrix
+from nudges.steps.models import load_model
+from nudges.steps.workspace import Workspace
+from nudges.weeks import Week
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+ANY_ARM = "*"
+"""The policy arm written in the ledger under a uniform policy."""
+
+_CHOICE = "SELECT policy, price_per_penny FROM choices WHERE campaign = :campaign AND week_no = :week"
+_COMMITTED = """
+SELECT household_id, lane, arm, policy_arm, draw, propensity, is_contactable
+FROM assignments WHERE campaign = :campaign AND week_no = :week
+"""
+_PRICES = """
+SELECT arm, medium, AVG(cost_pence) AS pence FROM messages
+WHERE campaign = :campaign AND week_no < :week AND state <> :dropped GROUP BY arm, medium
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What choosing came to; n households.
+
+    Attributes:
+        scope: who they are.
+        policy: as in the ledger.
+        price_per_penny: dual price of the budget.
+        lane: (n,) index into draws.LANES.
+        arm: (n,) index into the campaign's arms.
+        policy_arm: (n,) index, or draws.UNIFORM.
+        draw: (n,) lane draw.
+        propensity: (n,) of the arm given.
+        is_contactable: (n,) had an open contact for some medium of every arm.
+        reason: (n,) index into eligibility.REASONS.
+        cost_pence: (n,) expected price of the message, 0 where none goes.
+        medium_pence: expected spend by medium.
+        medium_messages: messages by medium.
+        is_new: nothing was committed for this week before.
+    """
+
+    scope: Scope
+    policy: str
+    price_per_penny: float
+    lane: NDArray[np.int8]
+    arm: NDArray[np.intp]
+    policy_arm: NDArray[np.intp]
+    draw: Floats
+    propensity: Floats
+    is_contactable: Flags
+    reason: NDArray[np.intp]
+    cost_pence: Floats
+    medium_pence: Mapping[Medium, float]
+    medium_messages: Mapping[Medium, int]
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Who could be written to under each arm; (n, n_arms), the control's column False and 0."""
+
+    known: Flags
+    open: Flags
+    cost_pence: Floats
+
+
+@dataclass(slots=True)
+class _Given:
+    """Lane, arm and the rest of every household, before what is committed overrules it."""
+
+    lane: NDArray[np.int8]
+    arm: NDArray[np.intp]
+    policy_arm: NDArray[np.intp]
+    draw: Floats
+    propensity: Floats
+    is_contactable: Flags
+
+
+def choosing(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.DuckDBPyConnection) -> Chosen:
+    """Choose for one campaign. `connection` has views of features, membership and audience up to `week`.
+
+    What was committed for the week before wins: policy, lanes, arms and propensities are read back, only reasons follow
+    today's stops, suppressions and caps.
+    """
+    scope = read_scope(ws, campaign, week, connection)
+    stored = ws.ledger.select(_CHOICE, campaign=campaign.id, week=week.number).to_pylist()
+    policy = str(stored[0]["policy"]) if stored else latest_policy(ws, campaign, week)
+    prices = expected_prices(ws, campaign, week)
+    reach = _reach(campaign, scope, prices)
+    is_stopped = ws.ledger.stopped(campaign.id)
+    given, price = _given(ws, campaign, week, connection, scope=scope, reach=reach, policy=policy)
+    if stored:
+        price = float(stored[0]["price_per_penny"])
+        _read_back(ws, campaign, week, scope, given)
+    standing = _standing(scope, given, reach, is_stopped=is_stopped)
+    cost = np.where(sendable(standing), _of_arm(reach.cost_pence, given.arm), 0.0)
+    is_paid = _paid(cost, standing, given.draw, float(campaign.budget_pence))
+    reason = reasons(standing, is_paid)
+    goes = sendable(standing) & is_paid
+    by_medium = _by_medium(campaign, scope, given.arm, goes, prices)
+    return Chosen(
+        scope=scope,
+        policy=policy,
+        price_per_penny=price,
+        lane=given.lane,
+        arm=given.arm,
+        policy_arm=given.policy_arm,
+        draw=given.draw,
+        propensity=given.propensity,
+        is_contactable=given.is_contactable,
+        reason=reason,
+        cost_pence=np.where(goes, cost, 0.0),
+        medium_pence={medium: pence for medium, (_, pence) in by_medium.items()},
+        medium_messages={medium: count for medium, (count, _) in by_medium.items()},
+        is_new=not stored,
+    )
+
+
+def expected_prices(ws: Workspace, campaign: Campaign, week: Week) -> dict[tuple[str, Medium], float]:
+    """Pence of one message by arm and medium: what this campaign's cost before, or one fragment and one email."""
+    past = ws.ledger.select(_PRICES, campaign=campaign.id, week=week.number, dropped=MessageState.DROPPED).to_pylist()
+    known = {(row["arm"], row["medium"]): float(row["pence"]) for row in past}
+    first = {Medium.SMS: ws.council.pence_per_fragment, Medium.EMAIL: ws.council.pence_per_email}
+    return {
+        (arm.id, medium): known.get((arm.id, medium), first[medium]) for arm in campaign.arms for medium in arm.media
+    }
+
+
+def arm_costs(campaign: Campaign, prices: Mapping[tuple[str, Medium], float]) -> Floats:
+    """Expected pence of each arm's message to a household with all its media, (n_arms,)."""
+    return np.array([0.0, *(sum(prices[arm.id, medium] for medium in arm.media) for arm in campaign.arms)])
+
+
+def _reach(campaign: Campaign, scope: Scope, prices: Mapping[tuple[str, Medium], float]) -> Reach:
+    shape = (len(scope.unit), len(campaign.arm_ids))
+    known, opened, cost = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool), np.zeros(shape)
+    for column, arm in enumerate(campaign.arms, start=1):
+        for medium in arm.media:
+            known[:, column] |= scope.known[medium]
+            opened[:, column] |= scope.open[medium]
+            cost[:, column] += scope.open[medium] * prices[arm.id, medium]
+    return Reach(known, opened, cost)
+
+
+def _of_arm(matrix: NDArray[np.generic], arm: NDArray[np.intp]) -> NDArray[np.generic]:
+    return np.asarray(np.take_along_axis(matrix, arm[:, None], axis=1)[:, 0])
+
+
+def _given(
+    ws: Workspace,
+    campaign: Campaign,
+    week: Week,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    scope: Scope,
+    reach: Reach,
+    policy: str,
+) -> tuple[_Given, float]:
+    """Lanes by hash, arms by lane and policy, and the dual price."""
+    salts = Salts.of(campaign.salt, ws.council.salt)
+    n_arms = len(campaign.arm_ids)
+    placing = place(scope.units.to_pylist(), salts, campaign.shares, ws.council.holdout_share)
+    price = 0.0
+    if policy.startswith("model:"):
+        model = load_model(ws, campaign, policy.removeprefix("model:"))
+        learn_arm = np.where(placing.lane == LEARN, given_arms(placing, np.zeros(len(scope.units), np.intp), n_arms), 0)
+        demand = _demand(ws, campaign, week, scope=scope, reach=reach, learn_arm=learn_arm)
+        X = unit_matrix(connection, scope.units, week.number, model.columns)
+        policy_arm, price = model_arms(model, X, demand, tie_salt=salts.tie)
+    else:
+        policy_arm = np.full(len(scope.units), single_arm(policy, campaign), dtype=np.intp)
+    arm = given_arms(placing, policy_arm, n_arms)
+    chance = propensities(policy_arm, n_arms, shares=campaign.shares, holdout_share=ws.council.holdout_share)
+    unit = scope.unit
+    return (
+        _Given(
+            lane=placing.lane[unit],
+            arm=arm[unit],
+            policy_arm=policy_arm[unit],
+            draw=placing.draw[unit],
+            propensity=np.asarray(_of_arm(chance, arm), dtype=np.float64)[unit],
+            is_contactable=reach.open[:, 1:].all(axis=1),
+        ),
+        price,
+    )
+
+
+def _demand(
+    ws: Workspace, campaign: Campaign, week: Week, *, scope: Scope, reach: Reach, learn_arm: NDArray[np.intp]
+) -> Demand:
+    """Budget for the best lane once the learn lane is paid, blown up to all units so that lanes cannot matter."""
+    ready = reach.open & (scope.has_service & ~scope.is_capped)[:, None]
+    n_units = len(scope.units)
+    by_unit = np.column_stack([np.bincount(scope.unit, column, n_units) for column in ready.T.astype(np.float64)])
+    spent = (_of_arm(reach.cost_pence * ready, learn_arm[scope.unit])).sum()
+    lane_share = (1.0 - ws.council.holdout_share) * campaign.shares.best
+    left = max(float(campaign.budget_pence) - float(spent), 0.0)
+    return Demand(
+        units=scope.units,
+        ready=by_unit,
+        cost_pence=arm_costs(campaign, expected_prices(ws, campaign, week)),
+        budget_pence=left / lane_share if lane_share > 0 else 0.0,
+    )
+
+
+def _read_back(ws: Workspace, campaign: Campaign, week: Week, scope: Scope, given: _Given) -> None:
+    """Put what is committed in the place of what was worked out just now."""
+    rows = ws.ledger.select(_COMMITTED, campaign=campaign.id, week=week.number)
+    if rows.num_rows == 0:
+        return
+    rows = rows.combine_chunks()
+    place_of = pc.index_in(scope.household_id, value_set=rows["household_id"].combine_chunks())
+    place_of = pc.fill_null(place_of, -1).to_numpy(zero_copy_only=False)
+    here = np.flatnonzero(place_of >= 0)
+    there = place_of[here]
+    arms = campaign.arm_ids
+    given.lane[here] = _codes(rows["lane"], LANES, campaign)[there]
+    given.arm[here] = _codes(rows["arm"], arms, campaign)[there]
+    given.policy_arm[here] = (_codes(rows["policy_arm"], (ANY_ARM, *arms), campaign) - 1)[there]
+    given.draw[here] = rows["draw"].to_numpy()[there]
+    given.propensity[here] = rows["propensity"].to_numpy()[there]
+    given.is_contactable[here] = rows["is_contactable"].to_numpy().astype(bool)[there]
+
+
+def _codes(column: pa.ChunkedArray, words: tuple[str, ...], campaign: Campaign) -> NDArray[np.intp]:
+    """Positions of a column's words; the uniform policy's `*` is made to come first, and so ends at UNIFORM = -1."""
+    found = pc.index_in(column, value_set=pa.array([str(word) for word in words]))
+    if found.null_count:
+        word = column.filter(pc.is_null(found))[0].as_py()
+        raise ConfigError(
+            f"campaigns/{campaign.id}.toml: arm {word!r} is gone, but this week was chosen with it. "
+            "Put it back until the week is over."
+        )
+    return np.asarray(found.to_numpy(), dtype=np.intp)
+
+
+def _standing(scope: Scope, given: _Given, reach: Reach, *, is_stopped: bool) -> Standing:
+    n = len(scope.unit)
+    return Standing(
+        has_service=scope.has_service,
+        lane=given.lane,
+        arm=given.arm,
+        is_stopped=np.full(n, is_stopped),
+        has_contact=np.asarray(_of_arm(reach.known, given.arm), dtype=bool),
+        has_open_contact=np.asarray(_of_arm(reach.open, given.arm), dtype=bool),
+        is_capped=scope.is_capped,
+    )
+
+
+def _paid(cost: Floats, standing: Standing, draw: Floats, budget: float) -> Flags:
+    """Who the budget reaches: the learn lane first, then by draw; what costs nothing always."""
+    order = np.lexsort((draw, standing.lane != LEARN))
+    paid = np.empty(len(cost), dtype=bool)
+    paid[order] = np.cumsum(cost[order]) <= budget
+    return np.asarray(paid | (cost == 0))
+
+
+def _by_medium(
+    campaign: Campaign, scope: Scope, arm: NDArray[np.intp], goes: Flags, prices: Mapping[tuple[str, Medium], float]
+) -> dict[Medium, tuple[int, float]]:
+    """Messages and expected pence by medium."""
+    counts: dict[Medium, tuple[int, float]] = {}
+    for column, each in enumerate(campaign.arms, start=1):
+        for medium in each.media:
+            count = int((goes & (arm == column) & scope.open[medium]).sum())
+            messages, pence = counts.get(medium, (0, 0.0))
+            counts[medium] = (messages + count, pence + count * prices[each.id, medium])
+    return counts

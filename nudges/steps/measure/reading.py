@@ -1,0 +1,238 @@
+"""Turns ledger and warehouse rows into the arrays of one campaign: sums in DuckDB, one row per randomised unit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from nudges.domain import CONTROL, Campaign, Outcome
+from nudges.measuring import Drawn, Outcomes
+from nudges.outcomes import outcome_sql, outcome_values
+from nudges.steps.workspace import Workspace
+from nudges.weeks import Week
+
+PRE_WEEKS = 26
+
+_FIRST = """
+SELECT a.household_id, a.unit_id, a.week_no, a.lane, a.arm, a.policy_arm, a.is_contactable
+FROM assignments a
+JOIN (
+    SELECT unit_id, MIN(week_no) AS week_no FROM assignments
+    WHERE campaign = :campaign AND week_no <= :week GROUP BY unit_id
+) f ON f.unit_id = a.unit_id AND f.week_no = a.week_no
+WHERE a.campaign = :campaign
+"""
+_CHOICES = """
+SELECT week_no, arms, holdout_share, control_share, learn_share, best_share FROM choices
+WHERE campaign = :campaign AND week_no <= :week
+"""
+_MESSAGES = """
+SELECT m.household_id,
+       SUM(CASE WHEN m.state = 'accepted' THEN 1 ELSE 0 END) AS accepted,
+       SUM(CASE WHEN d.message_id IS NULL THEN 0 ELSE 1 END) AS delivered,
+       SUM(CASE WHEN m.state IN ('accepted', 'in_doubt') THEN m.cost_pence ELSE 0 END) AS cost_pence
+FROM messages m
+LEFT JOIN (
+    SELECT DISTINCT message_id FROM events WHERE kind = 'delivered' AND occurred_at < :until
+) d ON d.message_id = m.message_id
+WHERE m.campaign = :campaign AND m.week_no < :week
+GROUP BY m.household_id
+"""
+# Units by number, with what was drawn first; households are all homes that share the unit's bins today.
+_UNITS = """
+CREATE TEMP TABLE units AS
+WITH homes AS (
+    SELECT COALESCE(NULLIF(bin_store_id, ''), household_id) AS unit_id
+    FROM (
+        SELECT household_id, bin_store_id FROM households
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY household_id ORDER BY known_on DESC) = 1
+    )
+), sizes AS (
+    SELECT unit_id, COUNT(*) AS households FROM homes WHERE unit_id IN (SELECT unit_id FROM assigned) GROUP BY unit_id
+), drawn AS (
+    SELECT unit_id, MIN(week_no) AS start, ANY_VALUE(lane) AS lane, ANY_VALUE(arm) AS arm,
+           ANY_VALUE(policy_arm) AS policy_arm, MAX(is_contactable) AS is_contactable, COUNT(*) AS assigned
+    FROM assigned GROUP BY unit_id
+)
+SELECT ROW_NUMBER() OVER (ORDER BY unit_id) - 1 AS unit_no, d.*,
+       GREATEST(COALESCE(s.households, 0), d.assigned) AS households,
+       d.lane = 'holdout' AS is_holdout,
+       d.lane = 'control' OR (d.lane = 'learn' AND d.arm = 'control') AS is_control,
+       d.lane = 'best' OR (d.lane = 'learn' AND d.arm <> 'control') AS is_treated,
+       d.lane = 'learn' OR (d.lane = 'best' AND d.policy_arm = '*') AS is_arm_random
+FROM drawn d LEFT JOIN sizes s USING (unit_id)
+"""
+_REACH = """
+SELECT CASE WHEN u.is_holdout THEN 'holdout' WHEN u.is_control THEN 'control'
+            WHEN u.arm = 'control' THEN 'policy sends nothing' ELSE u.arm END AS shown_arm,
+       COUNT(*) FILTER (m.accepted > 0) AS accepted, COUNT(*) FILTER (m.delivered > 0) AS delivered
+FROM sent m JOIN assigned a USING (household_id) JOIN units u ON u.unit_id = a.unit_id
+GROUP BY 1
+"""
+_SEGMENTS = """
+SELECT DISTINCT m.segment, u.unit_no
+FROM membership m JOIN assigned a ON a.household_id = m.household_id AND a.week_no = m.week_no
+JOIN units u ON u.unit_id = a.unit_id
+WHERE m.week_no BETWEEN (SELECT MIN(start) FROM units) AND (SELECT MAX(start) FROM units)
+"""
+
+Sums = dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignData:
+    """Arrays of one campaign, with what was sent. `reach` counts households by shown arm."""
+
+    drawn: Drawn
+    outcomes: Outcomes
+    reach: Mapping[str, Mapping[str, int]]
+    messages: int
+    cost_pence: float
+
+
+def first_assignments(ws: Workspace, campaign: Campaign, week: Week) -> pa.Table:
+    """Each unit's first assignment in the campaign, one row a household, up to the run of `week`."""
+    return ws.ledger.select(_FIRST, campaign=campaign.id, week=week.number)
+
+
+def read_campaign(ws: Workspace, campaign: Campaign, week: Week, assigned: pa.Table) -> CampaignData:
+    """Read everything measuring needs, with data to the end of `week`."""
+    # A message of the run of week w goes out in week w + 1, and the week being measured ends on its Sunday.
+    until = datetime.combine((week + 1).monday, time(0), tzinfo=UTC)
+    sent = ws.ledger.select(_MESSAGES, campaign=campaign.id, week=week.number, until=until)
+    with ws.facts(week, extra=["membership"]) as connection:
+        connection.register("assigned", assigned)
+        connection.register("sent", sent)
+        connection.execute(_UNITS)
+        drawn = _drawn(ws, campaign, week, connection)
+        outcomes = _outcomes(connection, campaign.outcome, drawn, week)
+        reach = {
+            arm: {"accepted": int(accepted), "delivered": int(delivered)}
+            for arm, accepted, delivered in connection.execute(_REACH).fetchall()
+        }
+    totals = {name: float(np.sum(sent[name].to_numpy())) if len(sent) else 0.0 for name in ("accepted", "cost_pence")}
+    return CampaignData(drawn, outcomes, reach, int(totals["accepted"]), totals["cost_pence"])
+
+
+def _drawn(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.DuckDBPyConnection) -> Drawn:
+    rows = connection.execute(
+        "SELECT start, arm, is_treated, is_control, is_holdout, is_arm_random, is_contactable = 1 AS is_contactable, "
+        "households::DOUBLE AS households FROM units ORDER BY unit_no"
+    ).fetchnumpy()
+    start = np.asarray(rows["start"], dtype=np.int64)
+    treated, held = _shares(ws, campaign, week)
+    default = (
+        _treated_share(campaign.shares.learn, campaign.shares.best, len(campaign.arms)),
+        ws.council.holdout_share,
+    )
+    weeks, index = np.unique(start, return_inverse=True)
+    return Drawn(
+        first_week_no=start,
+        is_treated=_flags(rows["is_treated"]),
+        is_control=_flags(rows["is_control"]),
+        is_holdout=_flags(rows["is_holdout"]),
+        arm=np.asarray(rows["arm"], dtype=np.str_),
+        is_arm_random=_flags(rows["is_arm_random"]),
+        is_contactable=_flags(rows["is_contactable"]),
+        households=np.asarray(rows["households"], dtype=np.float64),
+        treated_share=np.array([treated.get(int(number), default[0]) for number in weeks])[index],
+        holdout_share=np.array([held.get(int(number), default[1]) for number in weeks])[index],
+    )
+
+
+def _flags(values: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:  # noqa: ANN401
+    return np.asarray(values, dtype=np.bool_)
+
+
+def _shares(ws: Workspace, campaign: Campaign, week: Week) -> tuple[dict[int, float], dict[int, float]]:
+    """Configured chance of treatment outside the holdout, and of the holdout, by week as chosen then."""
+    treated, held = {}, {}
+    for row in ws.ledger.select(_CHOICES, campaign=campaign.id, week=week.number).to_pylist():
+        arms = [arm for arm in json.loads(row["arms"]) if arm != CONTROL]
+        treated[int(row["week_no"])] = _treated_share(row["learn_share"], row["best_share"], len(arms))
+        held[int(row["week_no"])] = float(row["holdout_share"])
+    return treated, held
+
+
+def _treated_share(learn: float, best: float, arms: int) -> float:
+    return best + learn * arms / (arms + 1)
+
+
+def _outcomes(connection: duckdb.DuckDBPyConnection, outcome: Outcome, drawn: Drawn, week: Week) -> Outcomes:
+    halves = [
+        _sums(connection, outcome, f"start - {PRE_WEEKS - 1}", f"start - {PRE_WEEKS // 2}", len(drawn.arm)),
+        _sums(connection, outcome, f"start - {PRE_WEEKS // 2 - 1}", "start", len(drawn.arm)),
+    ]
+    first = int(drawn.first_week_no.min()) + 1
+    weekly = {
+        number: _sums(connection, outcome, str(number), str(number), len(drawn.arm), f"start < {number}")
+        for number in range(first, week.number + 1)
+    }
+    post = _added(list(weekly.values()), len(drawn.arm))
+    rhythm = _weeks_per_collection([*halves, post], drawn, week)
+    return Outcomes(
+        post=_values(outcome, post, drawn, np.maximum(week.number - drawn.first_week_no, 1)),
+        pre=_values(outcome, _added(halves, len(drawn.arm)), drawn, PRE_WEEKS),
+        pre_first=_values(outcome, halves[0], drawn, PRE_WEEKS // 2),
+        pre_second=_values(outcome, halves[1], drawn, PRE_WEEKS // 2),
+        planned=post["planned"],
+        valid=post["valid"],
+        weekly={
+            number: _values(outcome, sums, drawn, sums["planned"] * rhythm) for number, sums in weekly.items()
+        },
+        segments=_segments(connection, len(drawn.arm)),
+    )  # fmt: skip
+
+
+def _sums(
+    connection: duckdb.DuckDBPyConnection, outcome: Outcome, first: str, last: str, n: int, where: str = "true"
+) -> Sums:
+    """Total, valid and planned of every unit over a window given by two SQL expressions; 0 where there is nothing."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE windows AS SELECT unit_id, {first} AS first_week_no, {last} AS last_week_no, "  # noqa: S608
+        f"households FROM units WHERE {where}"
+    )
+    rows = connection.execute(
+        f"SELECT u.unit_no, o.total::DOUBLE AS total, o.valid::DOUBLE AS valid, o.planned::DOUBLE AS planned "  # noqa: S608
+        f"FROM ({outcome_sql(outcome, 'duckdb')}) o JOIN units u USING (unit_id)"
+    ).fetchnumpy()
+    unit = np.asarray(rows["unit_no"], dtype=np.int64)
+    sums = {}
+    for name in ("total", "valid", "planned"):
+        sums[name] = np.zeros(n)
+        sums[name][unit] = np.ma.filled(rows[name], 0.0)
+    return sums
+
+
+def _added(parts: list[Sums], n: int) -> Sums:
+    return {name: sum((part[name] for part in parts), np.zeros(n)) for name in ("total", "valid", "planned")}
+
+
+def _weeks_per_collection(parts: list[Sums], drawn: Drawn, week: Week) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Each unit's own rhythm, so that one fortnightly lift is not read as the kg of one week."""
+    planned = _added(parts, len(drawn.arm))["planned"]
+    weeks = PRE_WEEKS + np.maximum(week.number - drawn.first_week_no, 0)
+    return np.asarray(weeks / np.maximum(planned, 1.0), dtype=np.float64)
+
+
+def _values(outcome: Outcome, sums: Sums, drawn: Drawn, weeks: Any) -> np.ndarray[Any, np.dtype[np.float64]]:  # noqa: ANN401
+    values = outcome_values(outcome, sums["total"], sums["valid"], sums["planned"], weeks, drawn.households)
+    return np.asarray(values, dtype=np.float64)
+
+
+def _segments(connection: duckdb.DuckDBPyConnection, n: int) -> dict[str, np.ndarray[Any, np.dtype[np.bool_]]]:
+    rows = connection.execute(_SEGMENTS).fetchnumpy()
+    names = np.asarray(rows["segment"], dtype=np.str_)
+    units = np.asarray(rows["unit_no"], dtype=np.int64)
+    inside = {}
+    for name in sorted(set(names.tolist())):
+        inside[str(name)] = np.zeros(n, dtype=np.bool_)
+        inside[str(name)][units[names == name]] = True
+    return inside

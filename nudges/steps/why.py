@@ -1,0 +1,87 @@
+"""One household's whole trail: what was known, drawn, decided, said, heard and measured, for `nudges why`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from nudges.draws import draw
+from nudges.errors import ConfigError
+from nudges.steps.workspace import Workspace
+from nudges.weeks import Week
+
+_RECENT_WEEKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Everything the engine holds on one household. Rows are dictionaries by column name, oldest first."""
+
+    household_id: str
+    week: str
+    unit_id: str
+    holdout_draw: float
+    is_holdout: bool
+    features: Mapping[str, Any]
+    segments: tuple[str, ...]
+    reasons: tuple[Mapping[str, Any], ...]  # campaign, week, lane, arm, reason
+    assignments: tuple[Mapping[str, Any], ...]
+    messages: tuple[Mapping[str, Any], ...]
+    events: tuple[Mapping[str, Any], ...]
+    suppressions: tuple[Mapping[str, Any], ...]
+    lifts: tuple[Mapping[str, Any], ...]  # the last eight weeks
+    tags: tuple[Mapping[str, Any], ...]
+
+
+def why(ws: Workspace, household_id: str, week: Week) -> Trail:
+    """The trail of a household with facts up to `week`; raises ConfigError when nobody knows it."""
+    with ws.facts(week, extra=("features", "membership", "audience")) as facts:
+
+        def rows(sql: str, *values: object) -> tuple[Mapping[str, Any], ...]:
+            found = facts.execute(sql, list(values)).to_arrow_table()
+            return tuple(found.to_pylist())
+
+        home = rows("SELECT * FROM households WHERE household_id = ? ORDER BY known_on DESC LIMIT 1", household_id)
+        if not home:
+            raise ConfigError(
+                f"household == {household_id!r}, is not in the register. Look it up in the households drop."
+            )
+        unit_id = str(home[0]["bin_store_id"] or household_id)
+        since = week.sunday - timedelta(weeks=_RECENT_WEEKS)
+        features = rows("SELECT * FROM features WHERE household_id = ? ORDER BY week_no DESC LIMIT 1", household_id)
+        latest = features[0]["week_no"] if features else week.number
+        segments = rows(
+            "SELECT segment FROM membership WHERE household_id = ? AND week_no = ? ORDER BY segment",
+            household_id,
+            latest,
+        )
+        reasons = rows("SELECT * FROM audience WHERE household_id = ? ORDER BY week_no, campaign", household_id)
+        lifts = rows(
+            "SELECT * FROM lifts WHERE unit_id = ? AND collected_on > ? ORDER BY collected_on, stream", unit_id, since
+        )
+        tags = rows("SELECT * FROM tags WHERE unit_id = ? ORDER BY tagged_on", unit_id)
+    trail = ws.ledger.household_trail(household_id)
+    holdout = draw(f"{ws.council.salt}:holdout", unit_id)
+    return Trail(
+        household_id=household_id,
+        week=str(week),
+        unit_id=unit_id,
+        holdout_draw=holdout,
+        is_holdout=holdout < ws.council.holdout_share,
+        features=features[0] if features else {},
+        segments=tuple(row["segment"] for row in segments),
+        reasons=_by_week(reasons),
+        assignments=_by_week(trail["assignments"]),
+        messages=_by_week(trail["messages"]),
+        events=tuple(trail["events"]),
+        suppressions=tuple(trail["suppressions"]),
+        lifts=lifts,
+        tags=tags,
+    )
+
+
+def _by_week(rows: Any) -> tuple[Mapping[str, Any], ...]:  # noqa: ANN401 -- rows of any table
+    """Rows with the week written as people write it."""
+    return tuple({"week": str(Week(row["week_no"]))} | {k: v for k, v in row.items() if k != "week_no"} for row in rows)
