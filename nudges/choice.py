@@ -19,6 +19,8 @@ Arms = NDArray[np.intp]
 
 _STEPS = 200  # cuts of the price bracket; it halves what is open each time
 _REPAIRS = 64  # passes over what still fits at the end
+_ROUNDING = 1e-12  # sums of decimal prices are this exact: 5,000 texts of 0.1 pence do fit into 500
+_NEAR = 2_048  # units nearest the margin that are tried one against another
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def allocate(
         benefit_pence: (n, n_arms) pence; column 0 is none. What is maximised: take message costs off before,
             when a message that costs more than it brings must not go out.
         cost_pence: (n_arms,) or (n, n_arms) pence, column 0 costs 0.
-        budget_pence: most that may be spent, never exceeded. Ties at the margin go in row order.
+        budget_pence: most that may be spent, never exceeded but by the rounding of a sum. Ties at the margin go in
+            row order.
         capacity: (n_arms,) most units an arm may have; nothing limits column 0.
 
     Raises:
@@ -59,11 +62,12 @@ def allocate_priced(
 ) -> Allocation:
     """`allocate` with the dual price of the budget and the spend."""
     benefit, cost = _checked(benefit_pence, cost_pence, budget_pence)
+    budget = float(budget_pence) * (1.0 + _ROUNDING)
     if capacity is None:
-        arm, price = _within_budget(benefit, cost, float(budget_pence))
+        arm, price = _within_budget(benefit, cost, budget)
         return Allocation(arm, price, _spend(cost, arm))
     limits = _limits(capacity, benefit.shape[1])
-    arm, price = _within_capacity(benefit, cost, float(budget_pence), limits)
+    arm, price = _within_capacity(benefit, cost, budget, limits)
     return Allocation(arm, price, _spend(cost, arm))
 
 
@@ -148,7 +152,8 @@ def _within_budget(benefit: Floats, cost: Floats, budget: float) -> tuple[Arms, 
             poor[rows], high = trial, middle
         else:
             rich[rows], low = trial, middle
-    return _fill(benefit, cost, poor, rich, budget), high
+    arm = _fill(cost, poor, rich, budget)
+    return _polish(benefit, cost, arm, high, budget), high
 
 
 def _middle_price(benefit: Floats, cost: Floats, rich: Arms, poor: Arms, low: float, high: float) -> float | None:
@@ -160,8 +165,8 @@ def _middle_price(benefit: Floats, cost: Floats, rich: Arms, poor: Arms, low: fl
     return float(np.partition(inside, len(inside) // 2)[len(inside) // 2]) if len(inside) else None
 
 
-def _fill(benefit: Floats, cost: Floats, poor: Arms, rich: Arms, budget: float) -> Arms:
-    """Spend what is left: units tied at the price in row order, then the best single steps that still fit."""
+def _fill(cost: Floats, poor: Arms, rich: Arms, budget: float) -> Arms:
+    """Spend what is left: units tied at the price, in row order."""
     arm = poor.copy()
     rows = np.flatnonzero(poor != rich)
     extra = _paid(cost[rows], rich[rows]) - _paid(cost[rows], poor[rows])
@@ -174,32 +179,51 @@ def _fill(benefit: Floats, cost: Floats, poor: Arms, rich: Arms, budget: float) 
             break
         arm[rows[taken]] = rich[rows[taken]]
         rows, extra = rows[~taken], extra[~taken]
-    return _top_up(benefit, cost, arm, budget)
-
-
-def _top_up(benefit: Floats, cost: Floats, arm: Arms, budget: float) -> Arms:
-    """Take the single change with the largest gain that still fits, until none does or passes run out."""
-    paid = _paid(cost, arm)
-    left = budget - float(paid.sum())
-    gain = benefit - np.take_along_axis(benefit, arm[:, None], axis=1)
-    rows, columns = np.nonzero((gain > 0) & (cost - paid[:, None] <= left))
-    gains, extra = gain[rows, columns], cost[rows, columns] - paid[rows]
-    for _ in range(_REPAIRS):
-        fits = extra <= left
-        rows, columns, gains, extra = rows[fits], columns[fits], gains[fits], extra[fits]
-        if len(rows) == 0:
-            break
-        pick = int(gains.argmax())
-        trial = arm.copy()
-        trial[rows[pick]] = columns[pick]
-        spent = _spend(cost, trial)
-        other = rows != rows[pick]
-        if spent <= budget:
-            arm, left = trial, budget - spent
-        else:
-            other = np.arange(len(rows)) != pick
-        rows, columns, gains, extra = rows[other], columns[other], gains[other], extra[other]
     return arm
+
+
+def _polish(benefit: Floats, cost: Floats, arm: Arms, price: float, budget: float) -> Arms:
+    """Use what is left with the best change of one unit or exchange between two, among those nearest the margin."""
+    rows, columns = _nearest_the_margin(benefit, cost, arm, price)
+    for _ in range(_REPAIRS):
+        now = arm[rows]
+        extra, gain = cost[rows, columns] - cost[rows, now], benefit[rows, columns] - benefit[rows, now]
+        first, second = _best_pair(rows, extra, gain, budget - _spend(cost, arm))
+        if gain[first] + (0.0 if second is None else gain[second]) <= 1e-12 * np.abs(gain).max(initial=1.0):
+            break
+        trial = arm.copy()
+        for move in (first, second):
+            if move is not None:
+                trial[rows[move]] = columns[move]
+        if _spend(cost, trial) > budget:
+            break
+        arm = trial
+    return arm
+
+
+def _nearest_the_margin(benefit: Floats, cost: Floats, arm: Arms, price: float) -> tuple[Arms, Arms]:
+    """Changes (row, arm) that lose least at the price; the present arms of those rows are among them."""
+    value = benefit - price * cost
+    loss = np.take_along_axis(value, arm[:, None], axis=1) - value
+    np.put_along_axis(loss, arm[:, None], np.inf, axis=1)
+    nearest = loss.min(axis=1)
+    rows = np.argpartition(nearest, min(_NEAR, len(arm)) - 1)[:_NEAR]
+    rows = np.sort(rows[np.isfinite(nearest[rows])])
+    return np.repeat(rows, benefit.shape[1]), np.tile(np.arange(benefit.shape[1]), len(rows))
+
+
+def _best_pair(rows: Arms, extra: Floats, gain: Floats, left: float) -> tuple[int, int | None]:
+    """The move, and perhaps a second in another row, with the largest joint gain that costs at most `left` more."""
+    order = np.argsort(extra, kind="stable")
+    record = np.maximum.accumulate(gain[order])
+    holder = np.maximum.accumulate(np.where(gain[order] >= record, np.arange(len(order)), 0))
+    last = np.searchsorted(extra[order], left - extra, side="right") - 1
+    partner = order[holder[np.maximum(last, 0)]]
+    joint = np.where((last >= 0) & (rows[partner] != rows), gain + gain[partner], -np.inf)
+    alone = np.where(extra <= left, gain, -np.inf)
+    if alone.max() >= joint.max():
+        return int(alone.argmax()), None
+    return int(joint.argmax()), int(partner[joint.argmax()])
 
 
 # --- capacity ---------------------------------------------------------------------------

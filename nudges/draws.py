@@ -49,7 +49,7 @@ class Placing:
     Attributes:
         lane: (n,) index into LANES.
         draw: (n,) lane draw in [0, 1).
-        arm_draw: (n,) draw that spreads units over arms.
+        arm_draw: (n,) draw that spreads units of the learn and best lanes over arms; 0 in the others.
     """
 
     lane: NDArray[np.int8]
@@ -79,7 +79,10 @@ def place(ids: Sequence[str], salts: Salts, shares: Shares, holdout_share: float
     lane[lane_draw < shares.control + shares.learn] = LEARN
     lane[lane_draw < shares.control] = CONTROL_LANE
     lane[held] = HOLDOUT
-    return Placing(lane=lane, draw=lane_draw, arm_draw=draws(salts.arm, ids))
+    spread = np.flatnonzero(lane >= LEARN)
+    arm_draw = np.zeros(len(ids))
+    arm_draw[spread] = draws(salts.arm, [ids[row] for row in spread.tolist()])
+    return Placing(lane=lane, draw=lane_draw, arm_draw=arm_draw)
 
 
 def given_arms(placing: Placing, policy_arm: NDArray[np.intp], n_arms: int) -> NDArray[np.intp]:

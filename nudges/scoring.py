@@ -115,14 +115,15 @@ def cross_fitted_means(
     design = np.column_stack([np.ones(len(y)), Z])
     penalty = np.diag(np.r_[1e-9, np.full(Z.shape[1], float(max(Z.shape[1], 1)))])
     n_folds = int(folds.max(initial=0)) + 1
-    overall = float(np.average(y, weights=weight))
     out = np.empty((len(y), n_arms))
     for arm in range(n_arms):
-        grams, moments = _by_fold(design, y - overall, weight * (treatment_index == arm), folds, n_folds)
+        grams, moments = _by_fold(design, y, weight * (treatment_index == arm), folds, n_folds)
         for fold in range(n_folds):
-            beta = np.linalg.solve(grams.sum(axis=0) - grams[fold] + penalty, moments.sum(axis=0) - moments[fold])
             held = folds == fold
-            out[held, arm] = overall + design[held] @ beta
+            level = float(np.average(y[~held], weights=weight[~held]))  # what an arm without rows is taken to bring
+            gram = grams.sum(axis=0) - grams[fold]
+            moment = moments.sum(axis=0) - moments[fold] - level * gram[:, 0]
+            out[held, arm] = level + design[held] @ np.linalg.solve(gram + penalty, moment)
     return out
 
 
@@ -133,10 +134,15 @@ def _by_fold(design: Floats, target: Floats, weight: Floats, folds: Indices, n_f
     for fold in range(n_folds):
         rows = np.flatnonzero((folds == fold) & (weight > 0))
         part = design[rows]
-        weighted = part * weight[rows, None]
-        grams[fold] = part.T @ weighted
-        moments[fold] = weighted.T @ target[rows]
+        mass = weighted(part, weight[rows])
+        grams[fold] = part.T @ mass
+        moments[fold] = mass.T @ target[rows]
     return grams, moments
+
+
+def weighted(rows: Floats, weight: Floats) -> Floats:
+    """Rows times their weights; the rows themselves, uncopied, when every weight is 1."""
+    return rows if (weight == 1).all() else rows * weight[:, None]
 
 
 def aipw_scores(y: ArrayLike, treatment_index: ArrayLike, propensity: ArrayLike, nuisance: ArrayLike) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -205,8 +206,8 @@ def approval_problems(
 
     `current` and `approved` are fingerprints; `approved` is None when nobody has approved yet.
     """
-    again = f"Type `nudges approve {campaign} --by NAME --max-messages {totals.messages}"
-    again += f" --max-pence {_round_up(totals.pence)}`."
+    pence = math.ceil(round(totals.pence, 4))  # a sum of 2.4s is not exact, and caps are whole pence
+    again = f"Type `nudges approve {campaign} --by NAME --max-messages {totals.messages} --max-pence {pence}`."
     if approved is None:
         return (f"{campaign}: {totals.messages} messages wait, nobody has approved this campaign. {again}",)
     if approved != current:
@@ -214,10 +215,6 @@ def approval_problems(
     problems = []
     if totals.messages > max_messages:
         problems.append(f"{campaign}: {totals.messages} messages, approved for at most {max_messages}. {again}")
-    if totals.pence > max_pence:
-        problems.append(f"{campaign}: {totals.pence:.0f}p, approved for at most {max_pence}p. {again}")
+    if pence > max_pence:
+        problems.append(f"{campaign}: {pence}p, approved for at most {max_pence}p. {again}")
     return tuple(problems)
-
-
-def _round_up(pence: float) -> int:
-    return -int(-pence // 1)

@@ -4,6 +4,8 @@ Facts are append-only: `<table>/week=2026-W48/<name>.parquet`. Which files count
 neither lists folders nor decides. DuckDB runs in memory only, because its own file locks out every other process.
 """
 
+# ruff: noqa: S608 -- names in this SQL come from the table declarations, texts are quoted
+
 from __future__ import annotations
 
 import os
@@ -138,9 +140,11 @@ def quoted(name: str) -> str:
 
 
 def files_sql(paths: Sequence[str], *, named: bool = False) -> str:
-    """A FROM item over Parquet files; `named` adds the column `filename`."""
+    """A FROM item over Parquet files; `named` adds `filename` and `file_row_number`, which say where a row lies."""
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    options = "hive_partitioning = false, union_by_name = true" + (", filename = true" if named else "")
+    options = "hive_partitioning = false, union_by_name = true" + (
+        ", filename = true, file_row_number = true" if named else ""
+    )
     return f"read_parquet([{listed}], {options})"
 
 
@@ -181,7 +185,9 @@ def _without_nan(rows: pa.Table) -> pa.Table:
     for index, field in enumerate(rows.schema):
         if pa.types.is_floating(field.type):
             column = rows.column(index)
-            rows = rows.set_column(index, field.name, pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column))
+            rows = rows.set_column(
+                index, field.name, pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column)
+            )
     return rows
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
+import httpx
 import pytest
 from fake_provider import TOKEN, CallbackKey, running_fake, twilio_headers
 from hypothesis import given
@@ -330,7 +331,8 @@ def test_twilio_finds_what_was_taken(fake):
     fake.order({"provider": "twilio", "kind": "cut_after"})
     channel = sms(fake)
     channel.send([an_sms()])
-    found = channel.reconcile([doubt()])
+    assert channel.reconcile([doubt(since=NOW - timedelta(minutes=14))]) == {}  # not asked so soon
+    found = channel.reconcile([doubt(since=NOW - timedelta(days=1))])
     assert found["smsmessage000001"].status is ReceiptStatus.ACCEPTED
     assert found["smsmessage000001"].provider_id == fake.accepted()[0]["provider_id"]
 
@@ -357,6 +359,96 @@ def test_doubt_stays_when_twilio_does_not_answer(fake):
 
 def test_sendgrid_has_no_list_to_ask(fake):
     assert mail(fake).reconcile([Doubt("m", Medium.EMAIL, "a@example.org", "x", NOW)]) == {}
+
+
+# --- the fake itself refuses what the providers refuse
+
+PERSON = {"to": [{"email": "a@example.org"}], "subject": "s"}
+MAIL = {
+    "personalizations": [PERSON],
+    "from": {"email": "b@example.org"},
+    "content": [{"type": "text/plain", "value": "x"}],
+}
+BY_HAND = [
+    {"personalizations": []},
+    {"personalizations": [PERSON] * 1001},
+    {"personalizations": [{"to": [{"email": "a@example.org"}]}]},  # no subject anywhere
+    {"personalizations": [{**PERSON, "headers": {"Subject": "x"}}]},
+    {"personalizations": [{**PERSON, "headers": {"X-N": 1}}]},
+    {"personalizations": [{**PERSON, "to": [{"email": "a@example.org", "name": "A; B"}]}]},
+    {"personalizations": [{**PERSON, "custom_args": {"a": "x" * 10_000}}]},
+    {"personalizations": [{**PERSON, "send_at": 4_000_000_000}]},
+    {"from": {"email": "ŵ@example.org"}},
+    {"content": []},
+    {"content": [{"type": "text/html", "value": "x"}, {"type": "text/plain", "value": "x"}]},
+    {"categories": ["a", "a"]},
+    {"colour": "red"},
+]
+BY_SCHEMA = [
+    {"personalizations": [{**PERSON, "send_at": "soon"}]},
+    {"from": {}},
+    {"from": {"email": "nobody"}},
+    {"categories": [str(number) for number in range(11)]},
+    {"asm": {"groups_to_display": [1]}},
+    {"content": [{"type": "text/plain", "value": ""}]},
+]
+
+
+def post_mail(fake, body):
+    headers = {"authorization": f"Bearer {fake.environment['SENDGRID_API_KEY']}"}
+    return httpx.post(f"{fake.base}/v3/mail/send", json=body, headers=headers).status_code
+
+
+@pytest.mark.parametrize("changes", BY_HAND)
+def test_fake_mail_rules(fake, changes):
+    assert post_mail(fake, MAIL) == 202
+    assert post_mail(fake, {**MAIL, **changes}) == 400
+
+
+@pytest.mark.parametrize("changes", BY_SCHEMA)
+def test_official_mail_schema(official, changes):
+    assert post_mail(official, MAIL) == 202
+    assert post_mail(official, {**MAIL, **changes}) == 400
+
+
+TEXT = {"To": "+447700900123", "Body": "x", "MessagingServiceSid": "MG" + "b" * 32}
+
+
+def post_sms(fake, form):
+    auth = (fake.environment["TWILIO_ACCOUNT_SID"], fake.environment["TWILIO_AUTH_TOKEN"])
+    answer = httpx.post(f"{fake.base}/2010-04-01/Accounts/{auth[0]}/Messages.json", data=form, auth=auth)
+    return answer.json().get("code")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, None),
+        ({"To": ""}, 21604),
+        ({"To": "07700 900123"}, 21211),
+        ({"Body": ""}, 21602),
+        ({"Body": "x" * 1601}, 21617),
+        ({"MessagingServiceSid": ""}, 21603),
+        ({"ValidityPeriod": "99999"}, 20422),
+    ],
+)
+def test_fake_sms_rules(fake, changes, code):
+    assert post_sms(fake, {**TEXT, **changes}) == code
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, None),
+        ({"MessagingServiceSid": "MG1"}, 20422),
+        ({"ValidityPeriod": "abc"}, 20422),
+        ({"StatusCallback": "not a uri"}, 20422),
+        ({"ScheduleType": "never"}, 20422),
+        ({"Colour": "red"}, 20422),
+    ],
+)
+def test_official_sms_schema(official, changes, code):
+    assert post_sms(official, {**TEXT, **changes}) == code
 
 
 # --- callbacks

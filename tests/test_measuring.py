@@ -72,11 +72,8 @@ def test_agrees_with_pyfixest_hc2_and_strata():
         pytest.skip(f"pyfixest is a test oracle only; it is not installed ({reason})")
     post, pre, treated, _, rng = town(missing=0.0)
     frame = pd.DataFrame({"post": post, "pre": pre, "treated": treated, "week": rng.integers(0, 3, len(post))})
-    fit = (
-        pf.feols("post ~ treated + pre + C(week)", frame, vcov="HC2", ssc=pf.ssc(adj=False, cluster_adj=False))
-        if ("adj" in pf.ssc.__code__.co_varnames)
-        else pf.feols("post ~ treated + pre + C(week)", frame, vcov="HC2", ssc=pf.ssc(k_adj=False, G_adj=False))
-    )
+    plain = pf.ssc(k_adj=False, G_adj=False)  # HC2 as in the paper, without a further small-sample factor
+    fit = pf.feols("post ~ treated + pre + C(week)", frame, vcov="HC2", ssc=plain)
     same(
         unit_ancova(post, pre, treated, strata=frame["week"].to_numpy()),
         float(fit.coef()["treated"]), float(fit.se()["treated"]),
@@ -320,6 +317,14 @@ def test_verdicts(outcome, low, high, stated, alarms, expected):
     if expected is Verdict.INVALID:
         assert "A check failed." in words
         assert "0.30" not in words
+
+
+def test_outcomes_that_never_vary_are_inconclusive():
+    flat = unit_ancova(np.zeros(50), np.zeros(50), np.arange(50) % 2)
+    assert (flat.estimate, flat.se, flat.p_value) == (0, 0, 1)
+    said = verdict(flat, Outcome.TAG_RATE, stated=0.0)
+    assert said is Verdict.INCONCLUSIVE
+    assert "same for every unit" in verdict_words(said, flat, Outcome.TAG_RATE)
 
 
 # --- pooling

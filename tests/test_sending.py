@@ -245,6 +245,12 @@ def test_fingerprint_names_the_missing_file():
         sending.fingerprint(CAMPAIGN, SEGMENTS, {})
 
 
+def test_caps_do_not_trip_over_fractions_of_pence():
+    pence = sum([2.4] * 50)  # 120.00000000000003 in floating point
+    totals = sending.Totals(50, pence)
+    assert sending.approval_problems("less", totals, "now", approved="now", max_messages=50, max_pence=120) == ()
+
+
 @pytest.mark.parametrize(
     ("approved", "max_messages", "max_pence", "words"),
     [

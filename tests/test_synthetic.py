@@ -379,7 +379,12 @@ def test_a_calendar_from_outside_is_continued_by_its_own_rhythm() -> None:
 
 def test_a_frame_from_outside_is_simulated_as_it_is() -> None:
     own = Borough.make(households=900, seed=1, start=START, weeks=4)
-    frame = Borough.make(seed=2, start=START, weeks=10, frame=(own.households, own.calendar), bad_rows=False)
+    given = (own.households, own.calendar.drop_columns(["collection_on"]))
+    frame = Borough.make(seed=2, start=START, weeks=10, frame=given, bad_rows=False)
     assert frame.households.equals(own.households)
+    bare = Borough.make(
+        seed=2, start=START, weeks=10, frame=(own.households.drop_columns(["known_on", "ward"]), given[1])
+    )
+    assert bare.households["known_on"].unique().to_pylist() == [START.monday]
     assert frame.week(START).lifts.num_rows > 0
     assert frame.register()["calendar"].num_rows > own.calendar.num_rows

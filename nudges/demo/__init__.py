@@ -2,6 +2,6 @@
 
 from nudges.demo.headline import Headline
 from nudges.demo.loop import Loop
-from nudges.demo.run import DemoResult, run_demo
+from nudges.demo.run import DemoResult, print_result, run_demo
 
-__all__ = ["DemoResult", "Headline", "Loop", "run_demo"]
+__all__ = ["DemoResult", "Headline", "Loop", "print_result", "run_demo"]

@@ -25,7 +25,9 @@ def drop_register(inbox: Path, register: dict[str, pa.Table], week: Week) -> Non
 def drop_history(inbox: Path, weeks: Sequence[WeekFacts], first: Week) -> None:
     """Many weeks at once, one Parquet file a table."""
     for name in NAMES:
-        pq.write_table(pa.concat_tables([getattr(facts, name) for facts in weeks]), inbox / f"{name}_from_{first}.parquet")
+        pq.write_table(
+            pa.concat_tables([getattr(facts, name) for facts in weeks]), inbox / f"{name}_from_{first}.parquet"
+        )
 
 
 def drop_week(inbox: Path, facts: WeekFacts, week: Week, *, as_excel: bool = False) -> None:

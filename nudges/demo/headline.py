@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,7 +50,7 @@ class Headline:
         share = f" ({self.estimate / self.control_mean:+.1%})" if self.control_mean else ""
         line = f"{self.campaign}: {self.estimate:+.3f}{share}, 95 % interval {self.ci_low:+.3f} to {self.ci_high:+.3f}"
         planted = "" if self.truth is None else f"; planted {self.truth:+.3f}, {'inside' if self.covers else 'OUTSIDE'}"
-        return f"{line}{planted} – {self.verdict}"
+        return f"{line}{planted}. Verdict: {self.verdict}."
 
 
 def headlines(ws: Workspace, truth: Truth, week: Week) -> tuple[Headline, ...]:
@@ -61,16 +63,15 @@ def headlines(ws: Workspace, truth: Truth, week: Week) -> tuple[Headline, ...]:
     return tuple(sorted(found, key=lambda headline: headline.truth is None))
 
 
-def _headline(ws: Workspace, truth: Truth, week: Week, campaign: str, result: dict[str, object]) -> Headline:
+def _headline(ws: Workspace, truth: Truth, week: Week, campaign: str, result: Mapping[str, Any]) -> Headline:
     effect = result["effect"]
-    assert isinstance(effect, dict)
     return Headline(
         campaign=campaign,
         verdict=str(result["verdict"]),
         estimate=float(effect["estimate"]),
         ci_low=float(effect["ci_low"]),
         ci_high=float(effect["ci_high"]),
-        control_mean=float(str(result["control_mean"])),
+        control_mean=float(result["control_mean"]),
         truth=planted(ws, truth, campaign, week),
     )
 
@@ -81,7 +82,9 @@ def planted(ws: Workspace, truth: Truth, campaign: str, week: Week) -> float | N
     units = ws.ledger.select(_FIRST, campaign=campaign)
     if quantity is None or not units.num_rows:
         return None
-    units = units.filter(pc.and_(pc.equal(units["is_contactable"], 1), pc.less_equal(units["first_week_no"], week.number)))
+    units = units.filter(
+        pc.and_(pc.equal(units["is_contactable"], 1), pc.less_equal(units["first_week_no"], week.number))
+    )
     is_control_arm = pc.equal(units["arm"], CONTROL)
     learn, best = (pc.equal(units["lane"], str(lane)) for lane in (Lane.LEARN, Lane.BEST))
     treated = _part(units, pc.or_(best, pc.and_(learn, pc.invert(is_control_arm))))

@@ -13,8 +13,10 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from nudges.demo.drops import drop_history, drop_register, drop_week
-from nudges.sources.synthetic import Borough, WeekFacts
+from nudges.sources.synthetic import Borough
+from nudges.steps.approve import approve_campaign
 from nudges.steps.deliver import deliver
+from nudges.steps.responses import ANSWERS
 from nudges.steps.weekly import STEPS, run_step
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
@@ -27,6 +29,7 @@ _EXPOSURES = {
     "week_no": pa.int64(),
 }
 APPROVER = "Demo approver"
+_MOST_MESSAGES = 1_000_000
 
 
 @dataclass(slots=True)
@@ -79,7 +82,7 @@ class Loop:
             if step in skipped or (step == "report" and not report):
                 continue
             if step == "approve" and week == self.first_run:
-                self._grant(week, now)
+                self._grant(now)
             with self._timed(week, step):
                 run_step(self.ws, step, week, clock=lambda: now)
 
@@ -95,8 +98,18 @@ class Loop:
             self._answer(accepted, week)
             drop_week(self.ws.var / "inbox", facts, week)
 
-    def _grant(self, week: Week, now: datetime) -> None:
-        raise NotImplementedError
+    def _grant(self, now: datetime) -> None:
+        """A person's yes to every campaign as it stands, for as much as it may spend."""
+        for campaign in self.ws.campaigns.values():
+            approve_campaign(
+                self.ws,
+                campaign.id,
+                by=APPROVER,
+                max_messages=_MOST_MESSAGES,
+                max_pence=campaign.budget_pence,
+                now=now,
+                note="simulated borough",
+            )
 
     def _due(self, week: Week) -> list[datetime]:
         rows = self.ws.ledger.select(
@@ -106,10 +119,12 @@ class Loop:
         return [moment for moment in map(_moment, rows["due_at"].to_pylist()) if moment < end]
 
     def _accepted(self, week: Week) -> pa.Table:
+        """Messages accepted in `week`, whichever run planned them: a fortnightly collection can be two weeks off."""
         rows = self.ws.ledger.select(
             "SELECT message_id, household_id, template, medium, changed_at FROM messages "
-            "WHERE state = 'accepted' AND week_no = :week_no ORDER BY message_id",
-            week_no=week.number - 1,
+            "WHERE state = 'accepted' AND changed_at >= :since AND changed_at < :until ORDER BY message_id",
+            since=_midnight(week),
+            until=_midnight(week + 1),
         )
         at = pa.array([_moment(value) for value in rows["changed_at"].to_pylist()], pa.timestamp("us", "UTC"))
         return rows.drop_columns(["changed_at"]).append_column("accepted_at", at)
@@ -117,7 +132,7 @@ class Loop:
     def _answer(self, accepted: pa.Table, week: Week) -> None:
         events = self.borough.answers(accepted) if accepted.num_rows else []
         self.events += len(events)
-        folder = self.ws.var / "inbox" / "answers"
+        folder = self.ws.var / "outbox" / ANSWERS
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"outbox_{week}.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), "utf-8")
 

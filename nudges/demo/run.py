@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -65,12 +65,13 @@ def run_demo(
     households: int = 20_000,
     weeks: int = 40,
     seed: int = 1,
-    progress: bool = True,
+    progress: TextIO | None = None,
     environment: Mapping[str, str] | None = None,
     effects: Effects | None = None,
 ) -> DemoResult:
-    """Play a borough of `households` for `weeks` weeks in the workspace `home`, made afresh; nothing is sent to anybody.
+    """Play a borough of `households` for `weeks` weeks in the workspace `home`, made afresh; nothing leaves it.
 
+    Progress goes to `progress`: a bar where that is a terminal, plain lines elsewhere, nothing where it is None.
     Raises ConfigError when `home` holds something other than an earlier demo.
     """
     begun = time.perf_counter()
@@ -91,6 +92,12 @@ def run_demo(
             seconds=dict(loop.seconds),
             total_seconds=time.perf_counter() - begun,
         )
+
+
+def print_result(result: DemoResult, say: Callable[[str], None]) -> None:
+    """Say the summary line by line."""
+    for line in result.lines:
+        say(line)
 
 
 def history_of(weeks: int) -> int:
@@ -148,14 +155,14 @@ def _samples(ws: Workspace) -> tuple[Path, ...]:
 
 
 @contextmanager
-def _shown(loop: Loop, wanted: bool) -> Iterator[None]:
+def _shown(loop: Loop, out: TextIO | None) -> Iterator[None]:
     """A bar on a terminal, one plain line a week elsewhere."""
-    if not wanted:
+    if out is None:
         yield
         return
-    console = Console(file=sys.stderr, highlight=False)
+    console = Console(file=out, highlight=False)
     if not console.is_terminal:
-        loop.on_step = _plain_lines(loop)
+        loop.on_step = _plain_lines(loop, out)
         yield
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -169,14 +176,14 @@ def _shown(loop: Loop, wanted: bool) -> Iterator[None]:
         bar.update(task, completed=runs, description="done")
 
 
-def _plain_lines(loop: Loop) -> Callable[[Week, str], None]:
+def _plain_lines(loop: Loop, out: TextIO) -> Callable[[Week, str], None]:
     seen: set[Week] = set()
 
     def say(week: Week, step: str) -> None:
         if step == "ingest" and week not in seen:
             seen.add(week)
             done = week.number - loop.first_run.number + 1
-            sys.stderr.write(f"{week}: run {done} of {loop.last.number - loop.first_run.number + 1}\n")
-            sys.stderr.flush()
+            out.write(f"{week}: run {done} of {loop.last.number - loop.first_run.number + 1}\n")
+            out.flush()
 
     return say

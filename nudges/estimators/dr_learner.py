@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from nudges.estimators import Trial, checked_features, checked_trial
-from nudges.scoring import Scale, aipw_scores, cross_fitted_means, group_folds
+from nudges.scoring import Scale, aipw_scores, cross_fitted_means, group_folds, weighted
 
 Floats = NDArray[np.float64]
 
@@ -63,10 +63,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         folds = group_folds(trial.groups, self.n_folds, self.seed)
         contrasts = _contrasts(trial, Z, folds)
         rotation = _rotation(contrasts.shape[1])
-        columns = [
-            _shrunk(Z, target, weight=trial.weight, folds=folds, shares=self.shares)
-            for target in (contrasts @ rotation).T
-        ]
+        columns = _shrunk(Z, contrasts @ rotation, weight=trial.weight, folds=folds, shares=self.shares)
         self.coef_ = rotation @ np.array([slope for _, slope in columns])
         self.intercept_ = rotation @ np.array([level for level, _ in columns])
         return self
@@ -100,19 +97,29 @@ def _rotation(size: int) -> Floats:
 
 
 def _shrunk(
-    Z: Floats, target: Floats, *, weight: Floats, folds: NDArray[np.intp], shares: tuple[float, ...]
-) -> tuple[float, Floats]:
-    """Level and slopes of the penalty whose held-out squared error is least; slopes of 0 when none beats a constant."""
-    design = np.column_stack([np.ones(len(Z)), Z, target])
-    grams = np.array([_gram(design[folds == fold], weight[folds == fold]) for fold in range(int(folds.max()) + 1)])
-    total = grams.sum(axis=0)
+    Z: Floats, targets: Floats, *, weight: Floats, folds: NDArray[np.intp], shares: tuple[float, ...]
+) -> list[tuple[float, Floats]]:
+    """Level and slopes of each target, by the penalty whose held-out squared error is least.
+
+    The slopes are 0 when no penalty beats a constant.
+    """
+    n_folds, n_features = int(folds.max()) + 1, Z.shape[1]
+    design = np.column_stack([np.ones(len(Z)), Z, targets])
+    grams = np.array([_gram(design, weight, folds == fold) for fold in range(n_folds)])
     penalties = [np.inf, *shares]
-    errors = [sum(_held_out(total - gram, gram, share) for gram in grams) for share in penalties]
-    return _solved(total, penalties[int(np.argmin(errors))])
+    columns = []
+    for target in range(targets.shape[1]):
+        kept = np.r_[: n_features + 1, n_features + 1 + target]
+        own = grams[:, kept[:, None], kept]
+        total = own.sum(axis=0)
+        errors = [sum(_held_out(total - gram, gram, share) for gram in own) for share in penalties]
+        columns.append(_solved(total, penalties[int(np.argmin(errors))]))
+    return columns
 
 
-def _gram(rows: Floats, weight: Floats) -> Floats:
-    return np.asarray(rows.T @ (rows * weight[:, None]))
+def _gram(design: Floats, weight: Floats, held: NDArray[np.bool_]) -> Floats:
+    rows = design[held]
+    return np.asarray(rows.T @ weighted(rows, weight[held]))
 
 
 def _solved(gram: Floats, share: float) -> tuple[float, Floats]:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nudges.ledger import bulk_postgres, bulk_sqlite
 from nudges.ledger.arrow import declared_rows, result_rows
 from nudges.ledger.database import Database
-from nudges.ledger.rows import insert_missing
+from nudges.ledger.rows import aware, insert_missing
 from nudges.ledger.schema import TABLES, declared, naive
 
 
@@ -58,7 +58,8 @@ class Bulk:
         with self._db.writing() as connection:
             matches = [target.c[name] == value for name, value in where.items()]
             connection.execute(sa.delete(target).where(sa.and_(sa.true(), *matches)))
-            return insert_missing(connection, target, ready)
+            zoned = [{name: aware(value) for name, value in row.items()} for row in ready]
+            return insert_missing(connection, target, zoned)
 
 
 def _positional(sql: str, params: Mapping[str, object], *, is_sqlite: bool) -> tuple[str, list[object]]:
@@ -79,7 +80,8 @@ def _numbered() -> sa.Dialect:
 
 def _bind(name: str, value: object) -> sa.BindParameter[Any]:
     if isinstance(value, (list, tuple, set, frozenset)):
-        return sa.bindparam(name, list(value), expanding=True)
+        kind = None if value else sa.Text()  # PostgreSQL wants a type for an empty list: ids are text
+        return sa.bindparam(name, list(value), kind, expanding=True)
     return sa.bindparam(name, value)
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 
-from nudges.ledger.database import WAIT_SECONDS, Database
+from nudges.ledger.database import Database
+from nudges.ledger.sqlite_file import WAIT_SECONDS
 
-CHUNK_ROWS = 20_000
+CHUNK_ROWS = 40_000
 _GAP_SECONDS = 0.006  # twice the poll of a waiting writer: it gets in between two chunks
 _WHOLE = {"adbc.sqlite.query.batch_rows": str(2**30)}  # types are guessed from one batch: make it all of them
 
@@ -31,7 +32,10 @@ def append(database: Database, table: str, rows: pa.Table) -> int:
     with tempfile.TemporaryDirectory(prefix="nudges-staging-") as folder:
         staging = Path(folder) / "staging.db"
         _stage(staging, rows)
-        with database.turn(), database.engine.connect() as connection:
+        with database.connected() as connection:
+            connection.detach()  # closed at the end, with these settings
+            connection.exec_driver_sql("PRAGMA cache_size=-65536")  # random keys: keep the index pages at hand,
+            connection.exec_driver_sql("PRAGMA wal_autocheckpoint=20000")  # and write each back once, not every chunk
             connection.exec_driver_sql("ATTACH DATABASE ? AS staging", (str(staging),))
             for low in range(0, rows.num_rows, CHUNK_ROWS):
                 if low:
@@ -58,7 +62,7 @@ def _as_text_moments(rows: pa.Table) -> pa.Table:
 
 def select(database: Database, sql: str, values: Sequence[object]) -> pa.Table:
     """Read one SELECT whole."""
-    with database.turn(), adbc.connect(str(database.path), autocommit=True) as connection:
+    with database.file.lent() as path, adbc.connect(path, autocommit=True) as connection:
         with connection.cursor() as cursor:
             cursor.execute(f"PRAGMA busy_timeout={int(WAIT_SECONDS * 1000)}")
             cursor.execute("PRAGMA query_only=ON")

@@ -76,9 +76,9 @@ class Consent(Bulk):
 
     def stopped(self, campaign: str | None = None) -> bool:
         """Whether everything, or this campaign, is stopped now."""
-        scopes = [ALL] if campaign is None else [ALL, campaign]
         with self._db.reading() as connection:
-            return connection.execute(stopped_scopes().where(_STOPS.c.scope.in_(scopes)).limit(1)).first() is not None
+            stopped = set(connection.execute(_STOPPED).scalars())
+        return ALL in stopped or campaign in stopped
 
     def _turn_switch(self, scope: str, by: str, reason: str, now: datetime, *, is_on: int) -> None:
         with self._db.writing() as connection:
@@ -116,3 +116,6 @@ def stopped_scopes() -> sa.Select[tuple[str]]:
     later = _STOPS.alias("later")
     is_last = ~sa.exists().where(later.c.scope == _STOPS.c.scope, later.c.stop_id > _STOPS.c.stop_id)
     return sa.select(_STOPS.c.scope).where(_STOPS.c.is_on == 1, is_last)
+
+
+_STOPPED = stopped_scopes()

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from nudges.errors import ConfigError, UnsupportedError
+from nudges.ledger.sqlite_file import POLL_SECONDS, WAIT_SECONDS, open_file
 
-WAIT_SECONDS = 30.0
-_POLL_SECONDS = 0.003
 _POSTGRES = ("psycopg", "adbc_driver_postgresql")
-
-# Python's sqlite3 and the ADBC driver each carry their own SQLite. POSIX file locks belong to the process, and closing
-# any handle on a file drops them all, so two SQLites in one process must never have the same file open at once
-# (sqlite.org/howtocorrupt.html, 2.2.1). One turn per file: whoever holds it opens, works and closes.
-_turns: dict[str, threading.Lock] = {}
-_turns_lock = threading.Lock()
 
 
 class Database:
-    """Connections to one ledger. No connection outlives its `with` block on SQLite."""
+    """Connections to one ledger."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -38,14 +27,12 @@ class Database:
             raise ConfigError("ledger: the database URL cannot be read. Write sqlite:////path/ledger.db.") from problem
         self.dialect = parsed.get_backend_name()
         if self.dialect == "sqlite":
-            self.path = _sqlite_path(parsed)
-            with _turns_lock:
-                self._turn = _turns.setdefault(str(self.path), threading.Lock())
-            self.engine = _sqlite_engine(self.path)
+            self.file = open_file(parsed.database or "")
+            self.engine = self.file.engine
         elif self.dialect == "postgresql":
             _require_postgres()
             parsed = parsed.set(drivername="postgresql+psycopg")
-            self.engine = sa.create_engine(parsed, pool_size=4, pool_pre_ping=True)
+            self.engine = sa.create_engine(parsed, pool_size=4, pool_pre_ping=True, hide_parameters=True)
         else:
             raise UnsupportedError(f"ledger: database == {self.dialect!r}, must be sqlite or postgresql.")
         self._url = parsed
@@ -61,18 +48,19 @@ class Database:
         return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Keep the two SQLites of this process off the file at the same time; nothing on PostgreSQL."""
-        if not self.is_sqlite:
-            yield
-            return
-        with self._turn:
-            yield
+    def connected(self) -> Iterator[sa.Connection]:
+        """A connection outside any transaction."""
+        if self.is_sqlite:
+            with self.file.turn, self.engine.connect() as connection:
+                yield connection
+        else:
+            with self.engine.connect() as connection:
+                yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One consistent view of the ledger."""
-        with self.turn(), self.engine.connect() as connection:
+        with self.connected() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN")
             yield connection
@@ -81,7 +69,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One transaction, committed at the end of the block or rolled back on an error."""
-        with self.turn(), self.engine.connect() as connection, self.transaction(connection):
+        with self.connected() as connection, self.transaction(connection):
             yield connection
 
     @contextmanager
@@ -114,46 +102,8 @@ class Database:
             except OperationalError:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(_POLL_SECONDS)
+                time.sleep(POLL_SECONDS)
         connection.exec_driver_sql(f"PRAGMA busy_timeout={int(WAIT_SECONDS * 1000)}")
-
-
-def _sqlite_path(url: sa.URL) -> Path:
-    if not url.database or url.database == ":memory:":
-        raise UnsupportedError("ledger: an in-memory database is not shared between processes. Name a file.")
-    path = Path(url.database).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _sqlite_engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        poolclass=sa.NullPool,
-        connect_args={"timeout": WAIT_SECONDS, "check_same_thread": False},
-    )
-
-    def prepare(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
-        connection.isolation_level = None  # SQLAlchemy's BEGIN comes from reading() and writing()
-        _enable_wal(connection)
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    sa.event.listen(engine, "connect", prepare)
-    return engine
-
-
-def _enable_wal(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log; the switch itself ignores busy_timeout, so wait here."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_POLL_SECONDS)
-        else:
-            return
 
 
 def _require_postgres() -> None:

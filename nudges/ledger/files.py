@@ -67,7 +67,7 @@ class FileRegister:
         """Make a drop's files live and retire what they correct, in one transaction; a repeat changes nothing."""
         loaded_at = aware(drop["loaded_at"])
         with self._db.writing() as connection:
-            if not insert_missing(connection, _DROPS, [drop]):
+            if not insert_missing(connection, _DROPS, [{**drop, "loaded_at": loaded_at}]):
                 return
             _retire(connection, [path for path in retired if path not in _paths(added)], drop["drop_id"])
             _enliven(connection, added, drop["drop_id"], loaded_at)

@@ -9,16 +9,25 @@ from typing import Any
 import sqlalchemy as sa
 
 from nudges.domain import MessageState, Receipt, ReceiptStatus
+from nudges.errors import DataError
 from nudges.ledger.consent import ALL, stopped_scopes
 from nudges.ledger.database import Database
 from nudges.ledger.events import apply_waiting
 from nudges.ledger.masking import masked
 from nudges.ledger.rows import parts, rows_in
-from nudges.ledger.schema import TABLES
+from nudges.ledger.schema import DUE, TABLES, UNDER_WAY
+from nudges.weeks import Week
 
 _MESSAGES = TABLES["messages"]
 _ATTEMPTS = TABLES["attempts"]
-_DUE = (MessageState.APPROVED, MessageState.RETRY)
+_STRIDE = 20_000
+
+_FINAL = (MessageState.DROPPED, MessageState.REFUSED, MessageState.ACCEPTED)
+_BACK = (
+    (MessageState.CLAIMED, MessageState.RETRY),
+    (MessageState.IN_DOUBT, MessageState.RETRY),
+    (MessageState.APPROVED, MessageState.PLANNED),
+)
 
 # Where a receipt may take a message from. Anything else has moved on, and a late receipt does not move it back.
 _SETTLES: Mapping[ReceiptStatus, tuple[MessageState, tuple[MessageState, ...]]] = {
@@ -53,9 +62,9 @@ class MessageQueue:
     def settle(self, receipts: Sequence[Receipt], *, now: datetime, provider: str) -> None:
         """Write what the provider said: finish the attempts and move the messages forward. A repeat is a no-op."""
         with self._db.writing() as connection:
-            for receipt in receipts:
-                _finish_attempt(connection, receipt, now, provider)
-                _move(connection, receipt, now, provider)
+            _finish_attempts(connection, receipts, now, provider)
+            for status in ReceiptStatus:
+                _move(connection, status, [found for found in receipts if found.status is status], now, provider)
             apply_waiting(connection, receipts, provider=provider, now=now)
 
     def set_state(
@@ -67,7 +76,13 @@ class MessageQueue:
         now: datetime,
         only_from: Sequence[MessageState],
     ) -> int:
-        """Move messages that are in one of `only_from` to `state`; returns how many moved."""
+        """Move messages that are in one of `only_from` to `state`; returns how many moved.
+
+        Raises:
+            DataError: the move would be backwards. Only CLAIMED and IN_DOUBT messages may go back, to RETRY, and only
+                when it is known that nothing was sent; an approval that became void takes APPROVED back to PLANNED.
+        """
+        _require_forward(state, only_from)
         moved = 0
         with self._db.writing() as connection:
             for part in parts(message_ids):
@@ -80,7 +95,39 @@ class MessageQueue:
                     )
                     .values(state=str(state), state_reason=reason, changed_at=now)
                 ).rowcount
+                if MessageState.CLAIMED in only_from:
+                    _close_attempts(connection, part, reason, now)
         return moved
+
+    def set_campaign_state(
+        self,
+        campaign: str,
+        week: Week,
+        state: MessageState,
+        *,
+        reason: str,
+        now: datetime,
+        only_from: Sequence[MessageState],
+    ) -> int:
+        """Move all messages of a campaign's run that are in one of `only_from`, not yet claimed, as set_state does."""
+        _require_forward(state, only_from)
+        picked = (
+            sa.select(_MESSAGES.c.message_id)
+            .where(
+                _MESSAGES.c.campaign == campaign,
+                _MESSAGES.c.week_no == week.number,
+                _MESSAGES.c.state.in_([str(known) for known in only_from if known is not state]),
+            )
+            .limit(_STRIDE)
+        )
+        change = sa.update(_MESSAGES).where(_MESSAGES.c.message_id.in_(picked.scalar_subquery()))
+        moved = 0
+        while True:  # in strides, so that a stop is not kept waiting
+            with self._db.writing() as connection:
+                some = connection.execute(change.values(state=str(state), state_reason=reason, changed_at=now)).rowcount
+            moved += some
+            if some < _STRIDE:
+                return moved
 
     def abandoned(self, *, before: datetime) -> list[dict[str, Any]]:
         """CLAIMED messages whose attempt began before `before` and never finished, with its `attempt_id`."""
@@ -89,7 +136,7 @@ class MessageQueue:
             .join(_ATTEMPTS, _ATTEMPTS.c.message_id == _MESSAGES.c.message_id)
             .where(
                 _MESSAGES.c.state == str(MessageState.CLAIMED),
-                _ATTEMPTS.c.finished_at.is_(None),
+                sa.text(UNDER_WAY),
                 _ATTEMPTS.c.started_at < before,
             )
             .order_by(_MESSAGES.c.message_id)
@@ -98,19 +145,39 @@ class MessageQueue:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def _require_forward(state: MessageState, only_from: Sequence[MessageState]) -> None:
+    order = list(MessageState)
+    for known in only_from:
+        if (known, state) not in _BACK and (known in _FINAL or order.index(known) > order.index(state)):
+            raise DataError(f"ledger.messages.state == {known.value!r}, must not become {state.value!r}: never back.")
+
+
+def _close_attempts(connection: sa.Connection, message_ids: Sequence[str], reason: str, now: datetime) -> None:
+    """A claim that was given up is no longer under way."""
+    given_up = sa.select(_MESSAGES.c.message_id).where(
+        _MESSAGES.c.message_id.in_(message_ids), _MESSAGES.c.state != str(MessageState.CLAIMED)
+    )
+    connection.execute(
+        sa.update(_ATTEMPTS)
+        .where(_ATTEMPTS.c.message_id.in_(given_up), sa.text(UNDER_WAY))
+        .values(finished_at=now, detail=masked(reason))
+    )
+
+
 def _due(now: datetime, media: Sequence[str]) -> sa.Select[tuple[str]]:
     """Ids of messages that may be claimed now, the longest due first."""
     stopped = stopped_scopes().subquery()
-    is_stopped = sa.exists().where(sa.or_(stopped.c.scope == ALL, stopped.c.scope == _MESSAGES.c.campaign))
+    all_stopped = sa.exists(sa.select(stopped.c.scope).where(stopped.c.scope == ALL))
     return (
         sa.select(_MESSAGES.c.message_id)
         .where(
-            _MESSAGES.c.state.in_([str(state) for state in _DUE]),
+            sa.text(DUE),
             _MESSAGES.c.due_at <= now,
             _MESSAGES.c.medium.in_([str(medium) for medium in media]),
-            ~is_stopped,
+            ~all_stopped,
+            _MESSAGES.c.campaign.not_in(sa.select(stopped.c.scope)),
         )
-        .order_by(_MESSAGES.c.due_at, _MESSAGES.c.message_id)
+        .order_by(_MESSAGES.c.due_at)  # no second key: the index gives this order without a sort
     )
 
 
@@ -119,7 +186,7 @@ def _take(connection: sa.Connection, ids: Sequence[str], now: datetime) -> Seque
     return (
         connection.execute(
             sa.update(_MESSAGES)
-            .where(_MESSAGES.c.message_id.in_(ids), _MESSAGES.c.state.in_([str(state) for state in _DUE]))
+            .where(_MESSAGES.c.message_id.in_(ids), sa.text(DUE))
             .values(state=str(MessageState.CLAIMED), changed_at=now)
             .returning(*_MESSAGES.c)
         )
@@ -151,38 +218,60 @@ def _write_attempts(connection: sa.Connection, claimed: Sequence[dict[str, Any]]
         )
 
 
-def _finish_attempt(connection: sa.Connection, receipt: Receipt, now: datetime, provider: str) -> None:
-    connection.execute(
-        sa.update(_ATTEMPTS)
-        .where(_ATTEMPTS.c.message_id == receipt.message_id, _ATTEMPTS.c.finished_at.is_(None))
-        .values(
-            provider=provider,
-            finished_at=now,
-            status=str(receipt.status),
-            code=receipt.code,
-            detail=masked(receipt.detail),
+def _finish_attempts(connection: sa.Connection, receipts: Sequence[Receipt], now: datetime, provider: str) -> None:
+    if receipts:
+        connection.execute(
+            sa.update(_ATTEMPTS)
+            .where(_ATTEMPTS.c.message_id == sa.bindparam("whose"), sa.text(UNDER_WAY))
+            .values(
+                provider=provider,
+                finished_at=now,
+                status=sa.bindparam("said"),
+                code=sa.bindparam("its_code"),
+                detail=sa.bindparam("its_detail"),
+            ),
+            [
+                {
+                    "whose": receipt.message_id,
+                    "said": str(receipt.status),
+                    "its_code": receipt.code,
+                    "its_detail": masked(receipt.detail),
+                }
+                for receipt in receipts
+            ],
         )
-    )
 
 
-def _move(connection: sa.Connection, receipt: Receipt, now: datetime, provider: str) -> None:
-    state, only_from = _SETTLES[receipt.status]
-    values: dict[str, Any] = {"state": str(state), "changed_at": now, "provider": provider}
-    if receipt.provider_id:
-        values["provider_id"] = receipt.provider_id
-    if state is not MessageState.ACCEPTED:
-        values["state_reason"] = receipt.code or masked(receipt.detail)
+def _move(
+    connection: sa.Connection, status: ReceiptStatus, receipts: Sequence[Receipt], now: datetime, provider: str
+) -> None:
+    """Move the messages of one kind of receipt; those that an event already proved accepted only learn their id."""
+    if not receipts:
+        return
+    state, only_from = _SETTLES[status]
+    rows = [
+        {
+            "whose": receipt.message_id,
+            "why": None if state is MessageState.ACCEPTED else receipt.code or masked(receipt.detail),
+            "theirs": receipt.provider_id or None,
+        }
+        for receipt in receipts
+    ]
+    is_ours = _MESSAGES.c.message_id == sa.bindparam("whose")
+    known: sa.ColumnElement[str] = sa.func.coalesce(sa.bindparam("theirs"), _MESSAGES.c.provider_id)
     connection.execute(
         sa.update(_MESSAGES)
-        .where(
-            _MESSAGES.c.message_id == receipt.message_id,
-            _MESSAGES.c.state.in_([str(known) for known in only_from]),
-        )
-        .values(**values)
+        .where(is_ours, sa.or_(*(_MESSAGES.c.state == str(earlier) for earlier in only_from)))
+        .values(
+            state=str(state), state_reason=sa.bindparam("why"), changed_at=now, provider=provider, provider_id=known
+        ),
+        rows,
     )
-    if receipt.provider_id:  # an event may have proved acceptance before the receipt came
+    named = [row for row in rows if row["theirs"]]
+    if named:
         connection.execute(
             sa.update(_MESSAGES)
-            .where(_MESSAGES.c.message_id == receipt.message_id, _MESSAGES.c.provider_id.is_(None))
-            .values(provider=provider, provider_id=receipt.provider_id)
+            .where(is_ours, _MESSAGES.c.provider_id.is_(None))
+            .values(provider=provider, provider_id=sa.bindparam("theirs")),
+            named,
         )

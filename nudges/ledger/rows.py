@@ -25,12 +25,8 @@ def insert_missing(connection: sa.Connection, table: sa.Table, rows: Sequence[Ma
         return 0
     complete = [_complete(table, row) for row in rows]
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table).on_conflict_do_nothing()
-    if len(complete) == 1:
-        return connection.execute(statement, complete[0]).rowcount
-    before = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-    connection.execute(statement, complete)
-    return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()) - int(before)
+    statement = insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return len(connection.execute(statement, complete).all())
 
 
 def parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -58,7 +54,7 @@ def _complete(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
             raise DataError(
                 f"ledger.{table.name}.{column.name} == {value!r}, must be one of {', '.join(column.allowed)}."
             )
-    return {column.name: aware(row.get(column.name)) for column in declared.columns}
+    return {column.name: row.get(column.name) for column in declared.columns}
 
 
 def aware(value: object) -> object:

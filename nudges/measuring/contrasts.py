@@ -80,19 +80,26 @@ def _ratio(step: str, groups: Mapping[str, Flags], chances: Mapping[str, Floats]
 
 def alarms_of(ratios: Iterable[SampleRatio], outage: OutageGap) -> tuple[str, ...]:
     """Sentences for the checks that void a headline; empty when all passed."""
-    said = [
-        f"Sample ratio at '{ratio.step}': "
-        + ", ".join(f"{ratio.observed[name]:,} {name} units for {ratio.expected[name]:,.0f} expected" for name in names)
-        + f" (p = {ratio.p_value:.1g}). These are not the groups that were drawn: their difference cannot be trusted."
-        for ratio in ratios
-        if ratio.is_alarm and (names := list(ratio.observed))
-    ]
+    said = [_ratio_alarm(ratio) for ratio in ratios if ratio.is_alarm]
     if outage.is_alarm:
         said.append(
             f"Reader outage: {outage.treated_share:.1%} of planned collections had no usable reading with messages, "
             f"{outage.control_share:.1%} without; a gap beyond half a percentage point can look like an effect."
         )
     return tuple(said)
+
+
+def _ratio_alarm(ratio: SampleRatio) -> str:
+    """Shares, not counts: the sentence is published."""
+    total = sum(ratio.observed.values()) or 1
+    parts = [
+        f"{count / total:.1%} {name} where {ratio.expected[name] / total:.1%} were configured"
+        for name, count in ratio.observed.items()
+    ]
+    return (
+        f"Sample ratio at '{ratio.step}': {', '.join(parts)} (p = {ratio.p_value:.1g}). These are not the groups that "
+        "were drawn, so their difference cannot be trusted."
+    )
 
 
 def headline(
@@ -219,7 +226,7 @@ def by_week(drawn: Drawn, outcomes: Outcomes) -> list[Group]:
 
 
 def _groups(kind: str, effects: Mapping[str, Effect | None], titles: Mapping[str, str]) -> list[Group]:
-    known = {label: effect for label, effect in effects.items() if effect}
+    known = {label: effect for label, effect in effects.items() if effect and effect.se > 0}
     shrunk = dict(zip(known, pooled(list(known.values())), strict=True))
     return [
         Group(kind, label, titles.get(label, label), effect, shrunk.get(label), note="" if effect else TOO_FEW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -118,8 +119,17 @@ def to_rows(measured: Measured) -> list[dict[str, Any]]:
 
 
 def _row(measured: Measured, kind: str, label: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    text = json.dumps(result, allow_nan=True, sort_keys=True)
+    text = json.dumps(_finite(result), allow_nan=False, sort_keys=True)
     return {"campaign": measured.campaign, "week_no": measured.week_no, "kind": kind, "label": label, "result": text}
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    """NaN (a mean of nothing) as null, all the way down: JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]]) -> Measured:
@@ -149,6 +159,11 @@ def _effect(raw: Mapping[str, Any] | None) -> Effect | None:
     return None if raw is None else Effect(**raw)
 
 
+def _balance(raw: Mapping[str, Any]) -> Balance:
+    known: dict[str, Any] = {name: math.nan if each is None else each for name, each in raw.items()}
+    return Balance(**known)
+
+
 def _headline(raw: Mapping[str, Any]) -> Headline:
     typed = {
         "outcome": Outcome(raw["outcome"]),
@@ -158,7 +173,7 @@ def _headline(raw: Mapping[str, Any]) -> Headline:
         "treated_household_weeks": tuple((int(week), int(count)) for week, count in raw["treated_household_weeks"]),
         "ratios": tuple(SampleRatio(**ratio) for ratio in raw["ratios"]),
         "outage": OutageGap(**raw["outage"]),
-        "balance": Balance(**raw["balance"]),
+        "balance": _balance(raw["balance"]),
         "placebo": _effect(raw["placebo"]),
         "flows": tuple(Flow(**flow) for flow in raw["flows"]),
     }

@@ -15,9 +15,9 @@ _LOWER_IS_BETTER = {
 }
 _NAMES = {
     Outcome.RESIDUAL_KG: ("residual waste", "kg a household a week"),
-    Outcome.TAG_RATE: ("tagged recycling lifts", "percentage points"),
-    Outcome.RECYCLING_SET_OUT_RATE: ("recycling set-out", "percentage points"),
-    Outcome.FOOD_SET_OUT_RATE: ("food set-out", "percentage points"),
+    Outcome.TAG_RATE: ("the share of recycling lifts tagged", "percentage points"),
+    Outcome.RECYCLING_SET_OUT_RATE: ("the recycling set-out rate", "percentage points"),
+    Outcome.FOOD_SET_OUT_RATE: ("the food set-out rate", "percentage points"),
 }
 
 
@@ -47,10 +47,12 @@ def verdict(effect: Effect, outcome: Outcome, *, stated: float, alarms: Sequence
 
     `stated` is the effect the campaign was meant to have, in units of the outcome (sign ignored). An interval wholly on
     the good side is shown, wholly on the bad side harm. Across zero it is *not shown* when the stated effect could have
-    been seen with 80 % power, else *inconclusive*. Any alarm makes it *invalid*.
+    been seen with 80 % power, else *inconclusive*, as it is when nothing varied. Any alarm makes it *invalid*.
     """
     if alarms:
         return Verdict.INVALID
+    if effect.se == 0:
+        return Verdict.INCONCLUSIVE
     low, high = (effect.ci_low, effect.ci_high) if lower_is_better(outcome) else (-effect.ci_high, -effect.ci_low)
     if high < 0:
         return Verdict.SHOWN
@@ -64,18 +66,20 @@ def verdict_words(said: Verdict, effect: Effect, outcome: Outcome, *, alarms: Se
     name, unit = _NAMES[outcome]
     seen = f"{quantity(outcome, effect.detectable)} {unit}"
     size = f"{quantity(outcome, effect.estimate)} {unit}"
-    better, worse = ("less", "more") if lower_is_better(outcome) else ("more", "less")
+    way = "lower" if effect.estimate < 0 else "higher"
+    found = (
+        f"Among the households chosen by lot to get messages, {name} was {size} {way} than among those chosen to get "
+        "none"
+    )
+    if said is Verdict.INCONCLUSIVE and effect.se == 0:
+        return (
+            f"Nothing can be said: {name} was the same for every unit of both groups, so there is nothing to compare."
+        )
     match said:
         case Verdict.SHOWN:
-            return (
-                f"The households chosen by lot to get messages had {size} {better} {name} than those chosen to get "
-                "none. Chance alone would rarely produce a difference this large."
-            )
+            return f"{found}. Chance alone would rarely produce a difference this large."
         case Verdict.HARM:
-            return (
-                f"The households chosen by lot to get messages had {size} {worse} {name} than those chosen to get "
-                "none: the campaign made things worse, and chance alone is an unlikely reason. Stop it."
-            )
+            return f"{found}. The campaign made things worse, and chance alone is an unlikely reason: stop it."
         case Verdict.NOT_SHOWN:
             return (
                 f"No effect on {name} was shown. The measurement was sharp enough to see a change of {seen} or more, "

@@ -12,6 +12,7 @@ from nudges.rendering.compiling import (
 )
 from nudges.rendering.content import CompiledTemplate, Content, MissingFactError, rebuild, stop_link
 from nudges.rendering.facts import FACTS, Fact, Kind
+from nudges.rendering.samples import Persona, sample_facts
 
 __all__ = [
     "BILINGUAL",
@@ -21,6 +22,7 @@ __all__ = [
     "Fact",
     "Kind",
     "MissingFactError",
+    "Persona",
     "check_twins",
     "compile_bilingual",
     "compile_for",
@@ -29,5 +31,6 @@ __all__ = [
     "languages_of",
     "placeholders",
     "rebuild",
+    "sample_facts",
     "stop_link",
 ]

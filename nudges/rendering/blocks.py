@@ -78,6 +78,10 @@ def pieces(source: str, *, file: str, block: str) -> list[Piece]:
                     held = []
     except TemplateSyntaxError as error:
         raise ConfigError(f"{file}: block {block}, line {error.lineno}: {error.message}. Mend the tag.") from error
+    if held:
+        raise ConfigError(
+            f"{file}: block {block}: {''.join(held)[:40]!r} is never closed. Write {{{{ fact }}}} or {{% if %}}."
+        )
     return found
 
 

@@ -105,16 +105,24 @@ def _compile(templates: Sequence[Template], council: Council) -> CompiledTemplat
         languages=tuple(template.language for template in templates),
         stream=first.stream,
         lead=first.lead,
-        template_hash=hashlib.sha256("\0".join(t.raw for t in templates).encode()).hexdigest()[:16],
+        template_hash=_source_hash(templates, council),
         public_url=council.public_url,
         blocks=blocks,
         wordings=_wordings(templates, blocks),
     )
 
 
+def _source_hash(templates: Sequence[Template], council: Council) -> str:
+    """First 16 hex digits of sha256 over all that compiling writes in: the files and the council's own words."""
+    parts = [template.raw for template in templates]
+    parts += [council.name, council.phone, council.website, council.public_url]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
 def _sms(template: Template, source: str) -> str:
     """Fold an SMS block's lines into one; an empty line stays a new paragraph. Demands the opt-out link."""
     file = file_of(template)
+    parse(source, Place(file, Medium.SMS))
     if LINK not in source:
         raise ConfigError(
             f"{file}: block sms has no way to stop, must name {LINK}: replies do not reach us."

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import UndefinedError
-from jinja2.runtime import missing
+from jinja2.utils import missing
 
 from nudges.domain import Language, Lead, Medium, Stream
 from nudges.errors import RenderError
 from nudges.rendering.facts import FACTS, LINK
-from nudges.rendering.phrases import Value, Words, wording
+from nudges.rendering.phrases import Value, Words
 from nudges.rendering.sandbox import Program, dotted, flat
 
 ABSENT: Any = missing
@@ -182,7 +182,9 @@ def _writer(block: Block) -> Callable[[WordsContext], str]:
 def _value(value: object, name: str) -> Value:
     if value is None or isinstance(value, str | int):
         return value
-    raise RenderError(f"facts: {name} == {value!r}, must be text, a whole number or nothing. Write dates as 2026-03-03.")
+    raise RenderError(
+        f"facts: {name} == {value!r}, must be text, a whole number or nothing. Write dates as 2026-03-03."
+    )
 
 
 def _tidy(text: str) -> str:

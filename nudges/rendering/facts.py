@@ -53,7 +53,12 @@ _ALL = (
     Fact("household.address", "House and street", "12 Acacia Road", Kind.TEXT, "household.address", optional=True),
     Fact("household.bin", "Their bin of the template's stream", "your recycling bin", Kind.OWN_BIN, "household.shared"),
     Fact(
-        "household.shares_bins", "Set where bins are shared with other flats", "yes", Kind.FLAG, "household.shared", True
+        "household.shares_bins",
+        "Set where bins are shared with other flats",
+        "yes",
+        Kind.FLAG,
+        "household.shared",
+        True,
     ),
     Fact(
         "household.set_out_times",
@@ -68,9 +73,7 @@ _ALL = (
     Fact("collection.date", "Date of their next collection", "Tuesday 3 March", Kind.DATE, "collection.on"),
     Fact("collection.short_date", "Date of their next collection, short", "3 Mar", Kind.SHORT, "collection.on"),
     Fact("tag.reason", "What did not belong in the bin, in plain words", "food waste", Kind.REASON, "tag.reason"),
-    Fact(
-        "tag.advice", "Where it goes instead", "food goes in your caddy or rubbish bin", Kind.ADVICE, "tag.reason"
-    ),
+    Fact("tag.advice", "Where it goes instead", "food goes in your caddy or rubbish bin", Kind.ADVICE, "tag.reason"),
     Fact("tag.day", "Weekday of the last tag", "Tuesday", Kind.DAY, "tag.on"),
     Fact("tag.date", "Date of the last tag", "Tuesday 24 February", Kind.DATE, "tag.on"),
     Fact("tag.short_date", "Date of the last tag, short", "24 Feb", Kind.SHORT, "tag.on"),

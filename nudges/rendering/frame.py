@@ -1,4 +1,4 @@
-"""The one frame of every email: HTML that prints, reads aloud and asks for nothing from the network, and its text twin."""
+"""The one frame of every email: HTML that prints, reads aloud and fetches nothing, and its text twin."""
 
 from __future__ import annotations
 

@@ -17,11 +17,10 @@ from nudges.rendering.blocks import Part, Piece
 from nudges.rendering.sandbox import Place
 
 _TOKEN = re.compile(r"J[VT]Q\d+QJ")
-_TAG_TOKEN = r"JTQ\d+QJ"
-_ALONE = re.compile(rf"<p>((?:\s*{_TAG_TOKEN}\s*)+)</p>\n?")
-_OWN_LINE = re.compile(rf"^[ \t]*((?:{_TAG_TOKEN}[ \t]*)+)$", re.MULTILINE)
-_MARKUP = re.compile(rf"<(/?)([a-z][a-z0-9]*)[^>]*?(/?)>|({_TAG_TOKEN})")
-_HREF_TOKEN = re.compile(r"J[VT]Q\d+QJ")
+_TAG_MARK = r"JTQ\d+QJ"
+_ALONE = re.compile(rf"<p>((?:\s*{_TAG_MARK}\s*)+)</p>\n?")
+_OWN_LINE = re.compile(rf"^[ \t]*((?:{_TAG_MARK}[ \t]*)+)$", re.MULTILINE)
+_MARKUP = re.compile(rf"<(/?)([a-z][a-z0-9]*)[^>]*?(/?)>|({_TAG_MARK})")
 _SAFE_HREFS = re.compile(r"\{\{-?\s*(links\.\w+|council\.website)\s*-?\}\}")
 _BARRED = {"image": "a picture", "html_inline": "HTML", "html_block": "HTML"}
 
@@ -58,7 +57,7 @@ class Converted:
 def convert(found: Sequence[Piece], vault: Vault, place: Place) -> Converted:
     """Convert a Markdown block; raises RenderError for HTML and pictures, ConfigError where tags cut across markup."""
     source = vault.protect(found)
-    parser = MarkdownIt("commonmark", {"html": True})  # read HTML so that it can be refused, not written
+    parser = MarkdownIt("commonmark", {"html": True, "breaks": True})  # HTML is read so that it can be refused
     tokens = parser.parse(source)
     _refuse_barred(tokens, vault, place)
     html = _ALONE.sub(r"\1", parser.renderer.render(tokens, parser.options, {}))
@@ -69,9 +68,11 @@ def convert(found: Sequence[Piece], vault: Vault, place: Place) -> Converted:
 def _refuse_barred(tokens: Sequence[Token], vault: Vault, place: Place) -> None:
     for token in tokens:
         if token.type in _BARRED:
-            place.refuse(f"{_BARRED[token.type]} ({token.content[:40]!r})", "Write Markdown: **bold**, - lists, [links](...).")
+            place.refuse(
+                f"{_BARRED[token.type]} ({token.content[:40]!r})", "Write Markdown: **bold**, - lists, [links](...)."
+            )
         if token.type == "link_open":
-            for match in _HREF_TOKEN.findall(str(token.attrs.get("href", ""))):
+            for match in _TOKEN.findall(str(token.attrs.get("href", ""))):
                 if not _SAFE_HREFS.fullmatch(vault.pieces[match].text):
                     place.refuse(
                         f"a link to {vault.pieces[match].text}", "Link to {{ council.website }} or {{ links.stop }}."
@@ -86,7 +87,7 @@ def _check_nesting(html: str, vault: Vault, place: Place) -> None:
         word = vault.pieces[token].word if token else name
         if token and word not in ("if", "elif", "else", "endif"):
             place.refuse(f"the tag {vault.pieces[token].text}", "Only if, elif, else and endif are.")
-        if word in ("if",) or (name and not close and not empty and name not in ("br", "hr")):
+        if word == "if" or (name and not close and not empty and name not in ("br", "hr")):
             opened.append(word)
         elif word in ("elif", "else") and token:
             _expect(opened, "if", place)
@@ -100,8 +101,8 @@ def _check_nesting(html: str, vault: Vault, place: Place) -> None:
 def _expect(opened: Sequence[str], word: str, place: Place) -> None:
     if not opened or opened[-1] != word:
         raise ConfigError(
-            f"{place.file}: block {place.block} has an if that begins in one paragraph or list item and ends in another."
-            " Put {% if %} and {% endif %} on lines of their own, or both inside one paragraph."
+            f"{place.file}: block {place.block} has an if that begins in one paragraph or list item and ends in"
+            " another. Put {% if %} and {% endif %} on lines of their own, or both inside one paragraph."
         )
 
 
@@ -136,7 +137,7 @@ def _bullet(lists: list[int | None]) -> str:
 
 def _inline(token: Token, *, in_list: bool) -> str:
     text = _spans(token.children or ())
-    if re.fullmatch(rf"(?:\s*{_TAG_TOKEN}\s*)+", text):
+    if re.fullmatch(rf"(?:\s*{_TAG_MARK}\s*)+", text):
         return text.strip()
     return text + ("\n" if in_list else "\n\n")
 
@@ -152,7 +153,7 @@ def _spans(children: Sequence[Token]) -> str:
             words = "".join(out[start:])
             out[start:] = [words if words == href else f"{words}: {href}"]
         elif child.type in ("softbreak", "hardbreak"):
-            out.append(" " if child.type == "softbreak" else "\n")
+            out.append("\n")
         else:
             out.append(child.content)
     return "".join(out)

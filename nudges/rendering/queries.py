@@ -6,10 +6,10 @@ calendar. Small tables are made once a stream and joined to the recipients.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from nudges.domain import LiftStatus, Stream
+from nudges.domain import LiftStatus, Medium, Stream
 from nudges.schedule import HORIZON
 from nudges.weeks import Week
 
@@ -54,8 +54,8 @@ def homes_sql(week: Week) -> str:
     rounds = ", ".join(f"{stream}_round_id" for stream in Stream)
     return f"""
 CREATE OR REPLACE TEMP TABLE homes AS
-SELECT household_id, COALESCE(bin_store_id, household_id) AS unit_id, CAST(bin_store_id IS NOT NULL AS BIGINT) AS shared,
-  house, street, language, {rounds},
+SELECT household_id, COALESCE(bin_store_id, household_id) AS unit_id,
+  CAST(bin_store_id IS NOT NULL AS BIGINT) AS shared, house, street, language, {rounds},
   UPPER(street) || '|' || COALESCE(UPPER(locality), SPLIT_PART(postcode, ' ', 1), '') AS street_key
 FROM households
 WHERE week_no <= {week.number} AND known_on <= DATE '{week.sunday}'
@@ -66,7 +66,7 @@ def contacts_sql(week: Week) -> str:
     """Table `reach`: the last known contact of each chosen household and medium, side by side."""
     latest = ", ".join(
         f"ARG_MAX({{'address': address, 'name': name}}, known_on) FILTER (medium = '{medium}') AS {medium}"
-        for medium in ("sms", "email")
+        for medium in Medium
     )
     return f"""
 CREATE OR REPLACE TEMP TABLE reach AS
@@ -77,25 +77,32 @@ WHERE week_no <= {week.number} AND known_on <= DATE '{week.sunday}'
 GROUP BY household_id"""  # noqa: S608
 
 
-def recipients_sql(default_language: str, *, by_address: bool) -> str:
-    """Table `recipients`: each chosen household with what it can be reached by and the words of its address.
+def recipients_sql(*, by_address: bool) -> str:
+    """Table `recipients`: each chosen household with what it can be reached by, its language and its address in words.
 
-    Reads `chosen(household_id, arm)`, `suppressed(household_id, address_hash, medium)` and
-    `planned(household_id, medium)`, the messages already there. `by_address` says that some suppression names an address.
+    Reads `chosen(household_id, arm)`, `voices(arm, spoken, language)` (the language an arm has for a household's own),
+    `suppressed(household_id, address_hash, medium)` and `planned(household_id, medium)`, the messages already there.
+    `by_address` says that some suppression names an address.
     """
-    media = ",\n  ".join(_medium_columns(medium, by_address=by_address) for medium in ("sms", "email"))
+    media = ",\n  ".join(_medium_columns(medium, by_address=by_address) for medium in Medium)
     return f"""
 CREATE OR REPLACE TEMP TABLE recipients AS
-WITH barred AS (SELECT DISTINCT household_id, medium FROM suppressed WHERE household_id <> '' AND address_hash = '')
-SELECT c.household_id, c.arm, h.* EXCLUDE (household_id, house, street, language),
-  COALESCE(h.language, '{default_language}') AS chosen_language,
-  {_titled("h.street")} AS street,
-  CASE WHEN h.house <> '' AND h.street <> '' THEN {_titled("h.house")} || ' ' || {_titled("h.street")} END AS address,
-  {_plain("k.sms.name")} AS sms_name, {_plain("k.email.name")} AS email_name,
+WITH barred AS (SELECT DISTINCT household_id, medium FROM suppressed WHERE household_id <> '' AND address_hash = ''),
+spelt AS (SELECT raw, {_titled("raw")} AS words FROM (SELECT street AS raw FROM homes UNION SELECT house FROM homes)),
+named AS (
+  SELECT raw, {_plain("raw")} AS words FROM (SELECT sms.name AS raw FROM reach UNION SELECT email.name FROM reach)
+)
+SELECT c.household_id, c.arm, v.language, h.* EXCLUDE (household_id, house, street, language),
+  st.words AS street, ho.words || ' ' || st.words AS address, sn.words AS sms_name, en.words AS email_name,
   {media}
 FROM chosen AS c
 LEFT JOIN homes AS h ON h.household_id = c.household_id
-LEFT JOIN reach AS k ON k.household_id = c.household_id"""  # noqa: S608
+LEFT JOIN reach AS k ON k.household_id = c.household_id
+LEFT JOIN spelt AS st ON st.raw = h.street
+LEFT JOIN spelt AS ho ON ho.raw = h.house
+LEFT JOIN named AS sn ON sn.raw = k.sms.name
+LEFT JOIN named AS en ON en.raw = k.email.name
+LEFT JOIN voices AS v ON v.arm = c.arm AND v.spoken = COALESCE(h.language, '')"""  # noqa: S608
 
 
 def calendar_sql(stream: Stream, week: Week) -> str:
@@ -122,25 +129,24 @@ def tables_sql(values: Iterable[str], stream: Stream, week: Week) -> list[str]:
     return [make(stream, week) for name, make in makers.items() if name in needed]
 
 
-def facts_sql(values_by_medium: dict[str, Sequence[str]], stream: Stream) -> str:
+def facts_sql(values_by_medium: Mapping[Medium, Sequence[str]], stream: Stream) -> str:
     """One row a recipient of one arm and language (parameters $arm, $language), with the values each medium needs.
 
     Columns: household_id, due_at, sms and email states, every value by its name, `<medium>_facts` as JSON. Reads
-    `slots(round_id, due_at, next_on)`; the row of round `*` holds for every household.
+    `slots(round_id, due_at, next_on)`; $due_at, when given, holds for households that no round collects from.
     """
     values = sorted({name for names in values_by_medium.values() for name in names} - {PER_MEDIUM})
     joins = {_JOINED[name][0] for name in values if name in _JOINED}
     columns = [f'{value_sql(name)} AS "{name}"' for name in values]
     columns += [f"r.{medium}_name" for medium in values_by_medium]
     columns += [_json(medium, names) for medium, names in values_by_medium.items()]
-    media = ", ".join(f"r.{medium}_state" for medium in ("sms", "email"))
+    columns = [*(f"r.{medium}_state" for medium in Medium), *columns]
     return f"""
-SELECT r.household_id, s.due_at, {media}{"".join(f", {column}" for column in columns)}
+SELECT r.household_id, COALESCE(s.due_at, CAST($due_at AS TIMESTAMP)) AS due_at, {", ".join(columns)}
 FROM recipients AS r
-LEFT JOIN slots AS s ON s.round_id IN (r.{stream}_round_id, '*')
+LEFT JOIN slots AS s ON s.round_id = r.{stream}_round_id
 {chr(10).join(_JOINS[name].format(stream=stream) for name in _JOINS if name in joins)}
-WHERE r.arm = $arm AND r.language = $language
-ORDER BY r.household_id"""  # noqa: S608
+WHERE r.arm = $arm AND r.language = $language"""  # noqa: S608
 
 
 def value_sql(name: str, medium: str = "") -> str:
@@ -157,11 +163,11 @@ def _json(medium: str, names: Sequence[str]) -> str:
 
 def _medium_columns(medium: str, *, by_address: bool) -> str:
     """What stands in the way of one medium: none, suppressed, planned (there already), or nothing (open)."""
-    barred = f"c.household_id IN (SELECT household_id FROM barred WHERE medium IN ('', '{medium}'))"
+    barred = f"c.household_id IN (SELECT household_id FROM barred WHERE medium IN ('', '{medium}'))"  # noqa: S608
     if by_address:
         spelling = f"SHA256(LOWER(REGEXP_REPLACE(k.{medium}.address, '\\s', '', 'g')))"
-        barred += f" OR {spelling} IN (SELECT address_hash FROM suppressed WHERE medium IN ('', '{medium}'))"
-    planned = f"c.household_id IN (SELECT household_id FROM planned WHERE medium = '{medium}')"
+        barred += f" OR {spelling} IN (SELECT address_hash FROM suppressed WHERE medium IN ('', '{medium}'))"  # noqa: S608
+    planned = f"c.household_id IN (SELECT household_id FROM planned WHERE medium = '{medium}')"  # noqa: S608
     return f"""CASE WHEN {planned} THEN 'planned' WHEN k.{medium}.address IS NULL THEN 'none'
     WHEN {barred} THEN 'suppressed' ELSE 'open' END AS {medium}_state"""
 

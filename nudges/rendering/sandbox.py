@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import escape
 
 from nudges.errors import ConfigError, RenderError
 from nudges.rendering.facts import FACTS, Kind, nearest
@@ -25,12 +26,13 @@ _ALLOWED = (
 _COMPARISONS = ("eq", "ne", "gt", "gteq", "lt", "lteq")
 _MAX_DEPTH = 12
 _MAX_CONSTANT = 200
+_MOST_ESCAPED = 4096
 
 
 class UnknownFact(StrictUndefined):
     """A fact that this household does not have: false in an `if`, an error wherever it would be written."""
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> bool:  # type: ignore[override]
         return False
 
 
@@ -45,6 +47,16 @@ def environment(*, autoescape: bool) -> ImmutableSandboxedEnvironment:
 
 _HTML = environment(autoescape=True)
 _TEXT = environment(autoescape=False)
+
+
+class _Escaped(dict[Any, str]):
+    """Words to themselves escaped for HTML, forgotten when many; an unknown fact raises, as it cannot be hashed."""
+
+    def __missing__(self, words: object) -> str:
+        if len(self) >= _MOST_ESCAPED:
+            self.clear()
+        self[words] = escaped = str(escape(words))
+        return escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +105,15 @@ def compile_tree(
     prefix: str,
     html: bool = False,
 ) -> Program:
-    """Compile a checked tree: constants are written in, every other fact becomes one flat name `prefix_household_name`."""
+    """Compile a checked tree: constants are written in, any other fact becomes one flat name (see `flat`)."""
     used: set[str] = set()
     guarded: set[str] = set()
     _flatten(tree, _Names(constants, prefix, used, guarded, place), testing=False)
     env = _HTML if html else _TEXT
     template = env.template_class.from_code(env, env.compile(tree, name=place.file), {})
-    return Program(template.root_render_func, frozenset(used), frozenset(guarded))
+    root = template.root_render_func
+    root.__globals__["escape"] = _Escaped().__getitem__  # the same words over and over: escape each once
+    return Program(root, frozenset(used), frozenset(guarded))
 
 
 def flat(prefix: str, name: str) -> str:
@@ -198,4 +212,3 @@ def _flattened(child: Any, names: _Names, *, testing: bool) -> Any:  # noqa: ANN
     if isinstance(child, nodes.Node):
         _flatten(child, names, testing=testing)
     return child
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -12,6 +12,9 @@ from nudges.reporting.figures import signed
 
 INK, MUTED, LINE, RIBBON, ZERO, GRID = "#1d2733", "#55606b", "#1f4e79", "#c7d9ea", "#1d2733", "#e3e7eb"
 _FONT = 'font-family="Arial, Helvetica, sans-serif"'
+
+
+Position = Callable[[float], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,9 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [number * step for number in range(first, last + 1)]
 
 
-def _text(x: float, y: float, words: str, *, anchor: str = "start", size: float = 12, fill: str = INK, weight: str = "normal") -> str:
+def _text(
+    x: float, y: float, words: str, *, anchor: str = "start", size: float = 12, fill: str = INK, weight: str = "normal"
+) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{fill}" '
         f'font-weight="{weight}" {_FONT}>{escape(words)}</text>'
@@ -94,8 +99,7 @@ def effect_by_week(points: Sequence[Point], chart: Chart) -> Markup:
         + _text(left - 8, y(mark) + 4, signed(mark, chart.digits), anchor="end", fill=MUTED)
         for mark in marks
     ]
-    for run in _runs(points):
-        body.append(_ribbon(points, run, x, y))
+    body += [_ribbon(points, run, x, y) for run in _runs(points)]
     body.append(_line(left, y(0), width - right, y(0), stroke=ZERO, width=1.5, dash="5 4"))
     for run in _runs(points):
         path = " ".join(f"{x(index):.1f},{y(points[index].value or 0.0):.1f}" for index in run)
@@ -125,7 +129,7 @@ def _runs(points: Sequence[Point]) -> list[list[int]]:
     return [run for run in runs if run]
 
 
-def _ribbon(points: Sequence[Point], run: Sequence[int], x, y) -> str:  # noqa: ANN001
+def _ribbon(points: Sequence[Point], run: Sequence[int], x: Callable[[int], float], y: Position) -> str:
     if len(run) == 1:
         at = x(run[0])
         return _line(at, y(points[run[0]].low or 0.0), at, y(points[run[0]].high or 0.0), stroke=RIBBON, width=10)
@@ -170,7 +174,7 @@ def _reach(points: Sequence[Point]) -> tuple[float, float]:
     return max(low, -limit), min(high, limit)
 
 
-def _forest_row(point: Point, y: float, x, ends: tuple[float, float], chart: Chart, width: float) -> str:  # noqa: ANN001
+def _forest_row(point: Point, y: float, x: Position, ends: tuple[float, float], chart: Chart, width: float) -> str:
     weight = "bold" if point.is_heading or point.is_overall else "normal"
     label = point.label if len(point.label) <= 40 else point.label[:39] + "\u2026"
     parts = [_text(0 if weight == "bold" else 12, y + 4, label, weight=weight)]
@@ -185,10 +189,14 @@ def _forest_row(point: Point, y: float, x, ends: tuple[float, float], chart: Cha
         parts.append(_line(a, y, b, y, stroke=LINE, width=2))
         parts += [_arrow(a, y, -1)] * (point.low < ends[0]) + [_arrow(b, y, 1)] * (point.high > ends[1])
         parts.append(f'<rect x="{m - 4:.1f}" y="{y - 4}" width="8" height="8" fill="{LINE}"/>')
-    words = f"{signed(point.value, chart.digits)} ({signed(point.low, chart.digits)} to {signed(point.high, chart.digits)})"
+    words = (
+        f"{signed(point.value, chart.digits)} ({signed(point.low, chart.digits)} to {signed(point.high, chart.digits)})"
+    )
     parts.append(_text(width, y + 4, words, anchor="end", weight=weight))
     return "".join(parts)
 
 
 def _arrow(x: float, y: float, way: int) -> str:
-    return f'<polygon points="{x + 5 * way:.1f},{y} {x - 3 * way:.1f},{y - 5} {x - 3 * way:.1f},{y + 5}" fill="{LINE}"/>'
+    return (
+        f'<polygon points="{x + 5 * way:.1f},{y} {x - 3 * way:.1f},{y - 5} {x - 3 * way:.1f},{y + 5}" fill="{LINE}"/>'
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,7 +12,7 @@ from nudges.money import Range
 from nudges.weeks import Week
 
 MINUS = "\u2212"
-_EFFECT_DIGITS = {Outcome.RESIDUAL_KG: 2}
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +24,24 @@ class Scale:
     unit: str  # of a level and of a difference in a table
     name: str
     long_unit: str  # of a difference in a sentence
+    less: str
+    more: str
+    subject: str  # what there is less or more of, under the big number
 
 
 def scale_of(outcome: Outcome) -> Scale:
     """Kilograms as they are, rates in percentage points."""
+    name = outcome_name(outcome)
     if outcome is Outcome.RESIDUAL_KG:
-        return Scale(1.0, 2, "kg", outcome_name(outcome), "kg per household per week")
-    return Scale(100.0, 2, "points", outcome_name(outcome), "percentage points")
+        subject = f"{name} per household per week"
+        return Scale(1.0, 2, "kg", name, "kg per household per week", "less", "more", subject)
+    return Scale(100.0, 2, "points", name, "percentage points", "lower", "higher", name.removeprefix("the "))
 
 
 def signed(value: float, digits: int) -> str:
-    """`+0.31` or `−0.31`; a value that rounds to zero has no sign."""
+    """`+0.31` or the same with a minus sign; a value that rounds to zero has no sign."""
+    if math.isnan(value):
+        return UNKNOWN
     text = f"{abs(value):,.{digits}f}"
     if not any(digit in "123456789" for digit in text):
         return text
@@ -41,15 +49,17 @@ def signed(value: float, digits: int) -> str:
 
 
 def plain(value: float, digits: int = 0) -> str:
-    """`1,234` or `−1,234`."""
+    """A number with thousands separated and, below zero, a minus sign."""
+    if math.isnan(value):
+        return UNKNOWN
     text = f"{abs(value):,.{digits}f}"
     return MINUS + text if value < 0 and any(digit in "123456789" for digit in text) else text
 
 
-def direction(value: float, scale: Scale, *, unit: bool = True) -> str:
+def direction(value: float, scale: Scale) -> str:
     """`0.31 kg less`, `0.05 kg more`."""
-    word = "less" if value < 0 else "more"
-    return f"{abs(value) * scale.factor:.{scale.digits}f}{' ' + scale.unit if unit else ''} {word}"
+    word = scale.less if value < 0 else scale.more
+    return f"{abs(value) * scale.factor:.{scale.digits}f} {scale.unit} {word}"
 
 
 def interval_words(effect: Effect, scale: Scale) -> str:
@@ -57,18 +67,18 @@ def interval_words(effect: Effect, scale: Scale) -> str:
     if effect.ci_low < 0 < effect.ci_high:
         return f"{direction(effect.ci_low, scale)} to {direction(effect.ci_high, scale)}"
     near, far = sorted((abs(effect.ci_low), abs(effect.ci_high)))
-    word = "less" if effect.ci_high <= 0 else "more"
+    word = scale.less if effect.ci_high <= 0 else scale.more
     digits = scale.digits
     return f"{near * scale.factor:.{digits}f} to {far * scale.factor:.{digits}f} {scale.unit} {word}"
 
 
 def effect_cell(effect: Effect, scale: Scale) -> str:
-    """`−0.30`, in the outcome's printed unit."""
+    """The estimate with its sign, in the outcome's printed unit."""
     return signed(effect.estimate * scale.factor, scale.digits)
 
 
 def interval_cell(effect: Effect, scale: Scale) -> str:
-    """`−0.43 to −0.17`."""
+    """Both ends with their signs, in the outcome's printed unit."""
     return (
         f"{signed(effect.ci_low * scale.factor, scale.digits)} to {signed(effect.ci_high * scale.factor, scale.digits)}"
     )
@@ -91,7 +101,7 @@ def pounds_cells(value: Range) -> tuple[str, str]:
 
 def percent(share: float, digits: int = 1) -> str:
     """0.039 as `3.9 %`."""
-    return f"{plain(share * 100, digits)} %"
+    return UNKNOWN if math.isnan(share) else f"{plain(share * 100, digits)} %"
 
 
 def p_words(p_value: float) -> str:

@@ -1,6 +1,6 @@
 """Turn files of many kinds into raw tables: all text, with the row numbers of the file.
 
-The folder is the registry: a module here with `matches(path) -> bool` and `read(path) -> Iterator[RawTable]` is a source.
+The folder is the registry: a module with `matches(path) -> bool` and `read(path) -> Iterator[RawTable]` is a source.
 One that reads several files as one adds `parts(path) -> tuple[Path, ...]`, all the files it would read; one whose file
 can hold several tables says `HOLDS_SEVERAL = True`.
 A row number counts as a spreadsheet does: the header is row 1, the first row of data is row 2.
@@ -70,6 +70,8 @@ def sources() -> tuple[Source, ...]:
 
 def source_of(path: Path) -> Source:
     """The source that reads `path`: of several, the one that reads most files as one. Raises DataError when unclear."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file. Check the name.")
     fitting = [source for source in sources() if source.matches(path)]
     most = max((len(source.parts(path)) for source in fitting), default=0)
     fitting = [source for source in fitting if len(source.parts(path)) == most]

@@ -1,14 +1,15 @@
 """Turn delimited text (.csv, .csv.gz, .tsv, .txt; comma, semicolon or tab) into a raw table.
 
-UTF-8, with or without a byte-order mark, else CP1252. A line that cannot be split, or holds bytes that are no text, is
-rejected with its row number and the others are read. Where quotes do not pair up, every line is read on its own, so that
-one stray quote cannot swallow the lines after it.
+UTF-8, with or without a byte-order mark, else CP1252. A line that cannot be split, or holds bytes that are no text,
+is rejected with its row number and the others are read. Where quotes do not pair up, every line is read on its own, so
+that one stray quote cannot swallow the lines after it.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,18 +35,20 @@ def matches(path: Path) -> bool:
 
 def read(path: Path) -> Iterator[RawTable]:
     """Read the one table of the file; raises DataError when it has no usable header."""
-    text = _text(path)
-    header, _, body = text.partition("\n")
+    text = _utf8(path)
+    end = text.find(b"\n")
+    header = (text if end < 0 else text[:end]).decode()
+    body = pa.py_buffer(b"") if end < 0 else pa.py_buffer(text).slice(end + 1)
     delimiter = max(_DELIMITERS, key=header.count)
     names = _header(path, header, delimiter)
-    if not body.strip():
+    if not body.size:
         yield RawTable("", pa.table({name: pa.array([], pa.string()) for name in names}), pa.array([], pa.int64()))
         return
-    yield _without_broken_text(_split(body, names, delimiter))
+    yield _without_broken_text(_split(body, text.count(b'"', end), names, delimiter))
 
 
-def _text(path: Path) -> str:
-    """Decode the file; bytes that are no text become U+FFFD, which rejects their line later."""
+def _utf8(path: Path) -> bytes:
+    """The file as UTF-8 with plain line ends; bytes that are no text become U+FFFD, which rejects their line later."""
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
@@ -53,13 +56,18 @@ def _text(path: Path) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path.name}: UTF-16 text, must be UTF-8 or CP1252. Save it as 'CSV UTF-8'.")
     if data.startswith(b"\xef\xbb\xbf"):
-        text = data[3:].decode("utf-8", errors="replace")
-    else:
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError:
-            text = data.decode("cp1252", errors="replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+        data = data[3:].decode("utf-8", errors="replace").encode()
+    elif not _is_utf8(data):
+        data = data.decode("cp1252", errors="replace").encode()
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _header(path: Path, line: str, delimiter: str) -> list[str]:
@@ -77,8 +85,8 @@ def _header(path: Path, line: str, delimiter: str) -> list[str]:
     return names
 
 
-def _split(body: str, names: list[str], delimiter: str) -> RawTable:
-    if body.count('"') % 2:
+def _split(body: pa.Buffer, quotes: int, names: list[str], delimiter: str) -> RawTable:
+    if quotes % 2:
         return _line_by_line(body, names, delimiter)
     rejected: list[Rejected] = []
 
@@ -92,11 +100,11 @@ def _split(body: str, names: list[str], delimiter: str) -> RawTable:
 
     try:
         rows = pv.read_csv(
-            pa.BufferReader(body.encode()),
+            pa.BufferReader(body),
             read_options=pv.ReadOptions(column_names=names, use_threads=False, block_size=1 << 24),
             parse_options=pv.ParseOptions(
                 delimiter=delimiter,
-                newlines_in_values='"' in body,
+                newlines_in_values=quotes > 0,
                 ignore_empty_lines=False,
                 invalid_row_handler=keep_aside,
             ),
@@ -108,9 +116,23 @@ def _split(body: str, names: list[str], delimiter: str) -> RawTable:
         )
     except pa.ArrowInvalid:
         return _line_by_line(body, names, delimiter)
-    if any("\n" in line.text for line in rejected):
+    if quotes and _spans_lines(rows, rejected) and not _quotes_pair_up(body, delimiter):
         return _line_by_line(body, names, delimiter)
     return RawTable("", rows, _numbers(rows.num_rows, [line.row for line in rejected]), _told(rejected))
+
+
+def _spans_lines(rows: pa.Table, rejected: list[Rejected]) -> bool:
+    """Whether any value holds a line break: it may be meant, or be what a stray quote swallowed."""
+    return any("\n" in line.text for line in rejected) or any(
+        pc.any(pc.match_substring(column, "\n")).as_py() for column in rows.itercolumns()
+    )
+
+
+def _quotes_pair_up(body: pa.Buffer, delimiter: str) -> bool:
+    try:
+        return all(True for _ in csv.reader(io.StringIO(body.to_pybytes().decode()), delimiter=delimiter, strict=True))
+    except csv.Error:
+        return False
 
 
 def _numbers(count: int, skipped: list[int]) -> pa.Array:
@@ -123,16 +145,18 @@ def _told(rejected: list[Rejected]) -> tuple[Rejected, ...]:
     return tuple(Rejected(line.row, line.text[:_MAX_TEXT], line.reason) for line in rejected if line.reason)
 
 
-def _line_by_line(body: str, names: list[str], delimiter: str) -> RawTable:
+def _line_by_line(body: pa.Buffer, names: list[str], delimiter: str) -> RawTable:
     """Read each line on its own: slower, and a value cannot hold a line break, but no line can harm another."""
     good: list[list[str | None]] = []
     numbers: list[int] = []
     rejected: list[Rejected] = []
-    for number, line in enumerate(body.split("\n"), start=2):
+    for number, line in enumerate(body.to_pybytes().decode().split("\n"), start=2):
         if not line.strip(f"{delimiter} \t"):
             continue
         try:
-            values = next(csv.reader([line], delimiter=delimiter, strict=True)) if '"' in line else line.split(delimiter)
+            values = (
+                next(csv.reader([line], delimiter=delimiter, strict=True)) if '"' in line else line.split(delimiter)
+            )
         except csv.Error:
             rejected.append(Rejected(number, line, "a quote that is not closed"))
             continue
@@ -141,8 +165,7 @@ def _line_by_line(body: str, names: list[str], delimiter: str) -> RawTable:
             continue
         good.append([value or None for value in values])
         numbers.append(number)
-    columns = list(zip(*good, strict=True)) if good else [[] for _ in names]
-    rows = pa.table({name: pa.array(values, pa.string()) for name, values in zip(names, columns, strict=True)})
+    rows = pa.table({name: pa.array([row[at] for row in good], pa.string()) for at, name in enumerate(names)})
     return RawTable("", rows, pa.array(numbers, pa.int64()), _told(rejected))
 
 

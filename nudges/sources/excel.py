@@ -36,7 +36,9 @@ def read(path: Path) -> Iterator[RawTable]:
     try:
         known = {name: name.strip().lower() for name in book.sheetnames if name.strip().lower() in TABLES.tables}
         for sheet in known or {book.sheetnames[0]: ""}:
-            yield _raw_table(f"{path.name}, sheet {sheet}", known.get(sheet, ""), book[sheet].iter_rows(values_only=True))
+            yield _raw_table(
+                f"{path.name}, sheet {sheet}", known.get(sheet, ""), book[sheet].iter_rows(values_only=True)
+            )
     finally:
         book.close()
 
@@ -55,13 +57,8 @@ def _raw_table(where: str, table: str, rows: Iterable[Sequence[Any]]) -> RawTabl
         elif any(values):
             good.append((values + [None] * len(names))[: len(names)])
             numbers.append(number)
-    columns = list(zip(*good, strict=True)) if good else [[] for _ in names]
-    return RawTable(
-        table,
-        pa.table({name: pa.array(values, pa.string()) for name, values in zip(names, columns, strict=True)}),
-        pa.array(numbers, pa.int64()),
-        tuple(rejected),
-    )
+    columns = {name: pa.array([row[at] for row in good], pa.string()) for at, name in enumerate(names)}
+    return RawTable(table, pa.table(columns), pa.array(numbers, pa.int64()), tuple(rejected))
 
 
 def _header(where: str, cells: Sequence[Any]) -> list[str]:

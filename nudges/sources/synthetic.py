@@ -17,9 +17,9 @@ from nudges.domain import Stream
 from nudges.sources._borough_answers import Mailbox
 from nudges.sources._borough_bins import LIFTS, TAGS, Bins, Chances, Collected
 from nudges.sources._borough_calibration import DEFAULT, Calibration
-from nudges.sources._borough_days import Lookup, extended
+from nudges.sources._borough_days import CALENDAR, Lookup, extended
 from nudges.sources._borough_effects import Change, Effects, Memory, Planted
-from nudges.sources._borough_homes import contacts, homes
+from nudges.sources._borough_homes import HOUSEHOLDS, contacts, homes
 from nudges.sources._borough_people import people_of, units_of
 from nudges.sources._borough_tickets import LOADS, bad_lifts, bad_loads, bad_tags, tickets
 from nudges.sources._borough_truth import Truth
@@ -56,7 +56,8 @@ class Borough:
         bad_rows: bool = True,
     ) -> None:
         self.households, self.calendar = households, calendar
-        self._seed, self._plan, self._effects, self._bad_rows = seed, plan, effects, bad_rows
+        self._seed, self._plan, self._effects = seed, plan, effects
+        self.bad_rows = bad_rows  # whether each week's drops hold a few, as real ones do
         self.contacts = contacts(households, start, seed=seed, plan=plan)
         self._units = units_of(households)
         self._people = people_of(households, self._units, seed=seed, plan=plan)
@@ -93,7 +94,8 @@ class Borough:
         if frame is None:
             register, calendar = homes(households, start, weeks + _AHEAD, seed=seed, plan=plan)
         else:
-            register, calendar = frame[0], extended(frame[1], start, weeks + _AHEAD)
+            register = _framed(frame[0], HOUSEHOLDS, start)
+            calendar = extended(_framed(frame[1], CALENDAR, start), start, weeks + _AHEAD)
         return cls(
             register,
             calendar,
@@ -227,7 +229,7 @@ class Borough:
             for stream, done in collected.items()
             if done.tipped
         ]
-        if self._bad_rows:
+        if self.bad_rows:
             unit = self._units.ids[0].as_py()
             lifts, tags, loads = (
                 [*lifts, bad_lifts(week, unit)],
@@ -235,6 +237,16 @@ class Borough:
                 [*loads, bad_loads(week)],
             )
         return WeekFacts(_whole(lifts, LIFTS), _whole(tags, TAGS), _whole(loads, LOADS))
+
+
+def _framed(rows: pa.Table, schema: pa.Schema, start: Week) -> pa.Table:
+    """The columns a table of this kind has; those the frame lacks are empty, or known from the start."""
+    known = pa.repeat(pa.scalar(start.monday, pa.date32()), rows.num_rows)
+    columns = [
+        rows[name] if name in rows.column_names else known if name == "known_on" else pa.nulls(rows.num_rows)
+        for name in schema.names
+    ]
+    return pa.table(columns, names=schema.names).cast(schema)
 
 
 def _whole(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -10,14 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
-from numpy.typing import NDArray
 
 from nudges.domain import Campaign
 from nudges.errors import NotReadyError
 from nudges.steps.workspace import Workspace
-
-_SCORED_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +24,6 @@ class Model:
     columns: tuple[str, ...]
     arms: tuple[str, ...]
     pence_per_outcome: float
-
-    def effect(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Effects of the rows, (n, n_arms - 1), a slice at a time so that memory stays small."""
-        starts = range(0, len(X), _SCORED_AT_ONCE)
-        parts = [self.estimator.effect(X[start : start + _SCORED_AT_ONCE]) for start in starts]
-        return np.vstack(parts) if parts else np.zeros((0, len(self.arms) - 1))
 
 
 def store_model(ws: Workspace, campaign: Campaign, model: Model) -> str:

@@ -122,6 +122,7 @@ LOADS = Table(
     ),
     week_from="weighed_at",
     source="Weighbridge tickets",
+    identity=("ticket_id", "material"),
 )
 
 FACTS = (HOUSEHOLDS, CONTACTS, CALENDAR, LIFTS, TAGS, LOADS)

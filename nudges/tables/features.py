@@ -8,7 +8,12 @@ from nudges.domain import Language, PropertyType, Stream, TagReason
 from nudges.tables.schema import Column, Table, Type
 
 T = Type
-SET_OUT_WINDOWS = {Stream.RESIDUAL: (4, 8, 26), Stream.RECYCLING: (4, 8, 26), Stream.FOOD: (4, 8, 26), Stream.GARDEN: (26,)}
+SET_OUT_WINDOWS = {
+    Stream.RESIDUAL: (4, 8, 26),
+    Stream.RECYCLING: (4, 8, 26),
+    Stream.FOOD: (4, 8, 26),
+    Stream.GARDEN: (26,),
+}
 """Windows in weeks over which a set-out rate is kept, by stream."""
 
 
@@ -58,18 +63,27 @@ _HOME = (
     _count("store_households", "Households that share the bins; 1 where the bins are its own"),
     _text("ward", "Electoral ward"),
     _count(
-        "tenure_weeks", "Whole weeks since the present occupiers moved in; empty when not known", "weeks", required=False
+        "tenure_weeks",
+        "Whole weeks since the present occupiers moved in; empty when not known",
+        "weeks",
+        required=False,
     ),
     Column("deprivation_decile", T.INTEGER, "Index of multiple deprivation, 1 most deprived", low=1, high=10),
     _text("language", "Language the household chose; empty when it chose none", allowed=tuple(Language)),
-    *(_text(f"{stream}_round_id", f"Round that collects {stream}; empty where there is no service") for stream in Stream),
+    *(
+        _text(f"{stream}_round_id", f"Round that collects {stream}; empty where there is no service")
+        for stream in Stream
+    ),
     *(_flag(f"has_{stream}_service", f"1 where {stream} is collected") for stream in Stream),
     _flag("has_sms", "1 with a known mobile number; suppressions are not looked at here"),
     _flag("has_email", "1 with a known email address; suppressions are not looked at here"),
 )
 
 _KILOS = (
-    _kg("residual_kg_last", "Residual at the newest planned collection, 0 when not set out; empty when missed or not read"),
+    _kg(
+        "residual_kg_last",
+        "Residual at the newest planned collection, 0 when not set out; empty when missed or not read",
+    ),
     *(
         _kg(f"residual_kg_mean_{n}w", f"Residual lifted in the last {n} weeks / weeks in which weights were read")
         for n in (4, 8, 26)

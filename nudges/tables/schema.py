@@ -44,6 +44,7 @@ class Table:
     columns: tuple[Column, ...]
     week_from: str = ""
     source: str = ""
+    identity: tuple[str, ...] = ()  # columns that alone identify a row where the first of them is not empty (a ticket)
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from nudges.domain import CONTROL, Campaign, Medium, MessageState
-from nudges.draws import BEST, HOLDOUT, LANES, LEARN, UNIFORM, Salts, given_arms, place, propensities
+from nudges.domain import Campaign, Medium, MessageState
+from nudges.draws import LANES, LEARN, Salts, given_arms, place, propensities
 from nudges.eligibility import Standing, reasons, sendable
 from nudges.errors import ConfigError
 from nudges.steps.choose.policy import Demand, latest_policy, model_arms, single_arm
 from nudges.steps.choose.scope import Scope, read_scope
-from nudges.steps.matrix import unit_matrix
+from nudges.steps.matrix import feature_blocks
 from nudges.steps.models import load_model
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
@@ -186,8 +186,10 @@ def _given(
         model = load_model(ws, campaign, policy.removeprefix("model:"))
         learn_arm = np.where(placing.lane == LEARN, given_arms(placing, np.zeros(len(scope.units), np.intp), n_arms), 0)
         demand = _demand(ws, campaign, week, scope=scope, reach=reach, learn_arm=learn_arm)
-        X = unit_matrix(connection, scope.units, week.number, model.columns)
-        policy_arm, price = model_arms(model, X, demand, tie_salt=salts.tie)
+        effect = np.zeros((len(scope.units), n_arms - 1))
+        for rows, block in feature_blocks(connection, scope.homes, week.number, model.columns):
+            effect[rows] = model.estimator.effect(block)
+        policy_arm, price = model_arms(model, effect, demand, tie_salt=salts.tie)
     else:
         policy_arm = np.full(len(scope.units), single_arm(policy, campaign), dtype=np.intp)
     arm = given_arms(placing, policy_arm, n_arms)
@@ -200,7 +202,7 @@ def _given(
             policy_arm=policy_arm[unit],
             draw=placing.draw[unit],
             propensity=np.asarray(_of_arm(chance, arm), dtype=np.float64)[unit],
-            is_contactable=reach.open[:, 1:].all(axis=1),
+            is_contactable=np.asarray(reach.open[:, 1:].all(axis=1), dtype=bool),
         ),
         price,
     )
@@ -218,7 +220,7 @@ def _demand(
     left = max(float(campaign.budget_pence) - float(spent), 0.0)
     return Demand(
         units=scope.units,
-        ready=by_unit,
+        ready=np.asarray(by_unit, dtype=np.float64),
         cost_pence=arm_costs(campaign, expected_prices(ws, campaign, week)),
         budget_pence=left / lane_share if lane_share > 0 else 0.0,
     )

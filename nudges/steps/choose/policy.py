@@ -52,20 +52,19 @@ def single_arm(policy: str, campaign: Campaign) -> int:
     arm = CONTROL if policy == "none" else policy.removeprefix("arm:")
     if arm not in campaign.arm_ids:
         raise ConfigError(
-            f"campaigns/{campaign.id}.toml: arm {arm!r} is not there, and learning chose it. Put it back, or learn again."
+            f"campaigns/{campaign.id}.toml: arm {arm!r} is gone, but learning chose it. Put it back, or learn again."
         )
     return campaign.arm_ids.index(arm)
 
 
 def model_arms(
-    model: Model, X: NDArray[np.float64], demand: Demand, *, tie_salt: str
+    model: Model, effect: NDArray[np.float64], demand: Demand, *, tie_salt: str
 ) -> tuple[NDArray[np.intp], float]:
-    """The model's arm for every unit and the dual price of the budget.
+    """The model's arm for every unit and the dual price of the budget, from effects (n, n_arms - 1).
 
     Units that could get a message share the budget, equals in the order of a hash that has nothing to do with lanes;
     the others get the arm that is worth most at that price, and cost nothing.
     """
-    effect = model.effect(X)
     each = net_benefit(effect, np.ones(len(effect)), demand.cost_pence, model.pence_per_outcome)
     order = np.argsort(draws(tie_salt, demand.units.to_pylist()), kind="stable")
     rows = order[demand.ready[order].any(axis=1)]

@@ -12,21 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from nudges.domain import Campaign, Medium, MessageState, Outcome, Reason, Stream
+from nudges.domain import Campaign, Medium, MessageState, Reason
 from nudges.errors import NotReadyError
 from nudges.ledger import address_hash
+from nudges.outcomes import STREAM_OF
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
 Flags = NDArray[np.bool_]
-
-STREAM_OF: Mapping[Outcome, Stream] = {
-    Outcome.RESIDUAL_KG: Stream.RESIDUAL,
-    Outcome.RECYCLING_SET_OUT_RATE: Stream.RECYCLING,
-    Outcome.FOOD_SET_OUT_RATE: Stream.FOOD,
-    Outcome.TAG_RATE: Stream.RECYCLING,
-}
-"""Stream whose collection an outcome is measured on."""
 
 _NEVER_SENT = (MessageState.DROPPED, MessageState.REFUSED)
 
@@ -63,6 +56,7 @@ class Scope:
     Attributes:
         household_id: (n,) strings.
         units: (m,) distinct unit ids, in order of first household.
+        homes: (m,) the first household of each unit, whose features speak for it.
         unit: (n,) position in `units`.
         has_service: (n,) the outcome's stream is collected.
         known: (n,) a contact is known, by medium.
@@ -72,6 +66,7 @@ class Scope:
 
     household_id: pa.Array
     units: pa.Array
+    homes: pa.Array
     unit: NDArray[np.intp]
     has_service: Flags
     known: Mapping[Medium, Flags]
@@ -92,12 +87,14 @@ def read_scope(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb
     ).to_arrow_table()
     households = rows["household_id"].combine_chunks()
     coded = rows["unit_id"].combine_chunks().dictionary_encode()
+    unit = coded.indices.to_numpy(zero_copy_only=False).astype(np.intp)
     known = {medium: _flags(rows[f"has_{medium}"]) for medium in Medium}
     closed = _suppressed(ws, week, connection, households)
     return Scope(
         household_id=households,
         units=coded.dictionary,
-        unit=coded.indices.to_numpy(zero_copy_only=False).astype(np.intp),
+        homes=households.take(pa.array(np.unique(unit, return_index=True)[1])),
+        unit=unit,
         has_service=_flags(rows["has_service"]),
         known=known,
         open={medium: known[medium] & ~closed[medium] for medium in Medium},

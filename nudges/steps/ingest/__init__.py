@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from nudges.domain import IngestRule, Summary
 from nudges.errors import DataError
-from nudges.sources import RawTable, Source, source_of
+from nudges.sources import RawTable, Source, source_of, sources
 from nudges.steps.ingest.checking import Checked, check
 from nudges.steps.ingest.matching import Plan, content_hash, drop_id, plan_for, rule_for
 from nudges.steps.ingest.reissue import store
@@ -35,7 +35,7 @@ class DropResult:
 
     Of the accepted, `replaced` took the place of a row that said something else and `unchanged` were live already.
     `reasons` counts quarantined rows by the first thing wrong with each, so they add up to `quarantined`.
-    `ignored` are columns that nothing reads. `problem` says why the file could not be read at all: try again once cured.
+    `ignored` are columns that nothing reads. `problem` says why the file could not be read at all; cured, it is read.
     """
 
     file: str
@@ -71,7 +71,7 @@ def load_drops(
     clock = Clock(as_of or min(week.sunday, today), today + _BELIEVABLE_AHEAD, ws.council.timezone)
     loader = _Loader(ws, week, now, clock)
     results: list[DropResult] = []
-    for path, source in _found(_inbox(ws) if paths is None else list(paths), results):
+    for path, source in _found([ws.home / "var" / "inbox"] if paths is None else paths, results):
         results.extend(loader.load(path, source))
     return tuple(results)
 
@@ -93,23 +93,24 @@ def summary_of(drops: Sequence[DropResult], week: Week) -> Summary:
     if counts["files_not_read"]:
         headline += f", {counts['files_not_read']} files not read"
     notes = [drop.problem for drop in drops if drop.problem]
-    notes += [f"{drop.file}: {count:,} × {reason}" for drop in loaded for reason, count in drop.reasons.items()]
+    notes += [f"{drop.file}: {count:,} rows: {reason}" for drop in loaded for reason, count in drop.reasons.items()]
     return Summary("ingest", str(week), headline, counts, notes=tuple(notes))
 
 
-def _inbox(ws: Workspace) -> list[Path]:
-    inbox = ws.home / "var" / "inbox"
-    entries = sorted(inbox.iterdir(), key=lambda path: path.name) if inbox.is_dir() else []
-    return [path for path in entries if not path.name.startswith((".", "~$"))]
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The paths, with what lies in a folder in its place, unless the folder is itself something a source reads."""
+    for path in paths:
+        if path.is_dir() and not any(source.matches(path) for source in sources()):
+            yield from sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "~$")))
+        else:
+            yield path
 
 
 def _found(paths: Sequence[Path], results: list[DropResult]) -> Iterator[tuple[Path, Source]]:
     """Each path with its source, those that several files make up together only once; problems go to `results`."""
     seen: set[tuple[Path, ...]] = set()
-    for path in paths:
+    for path in _files(paths):
         try:
-            if not path.exists():
-                raise DataError(f"{path}: no such file. Check the name.")
             source = source_of(path)
             parts = source.parts(path)
         except DataError as error:
@@ -205,4 +206,3 @@ class _Loader:
 
 def _is_dated_here(plan: Plan) -> bool:
     return any(feed.column.name == "known_on" and feed.index is None for feed in plan.feeds)
-

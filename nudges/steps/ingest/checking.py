@@ -1,5 +1,7 @@
 """Turn a raw table into typed rows that are good, and the list of what is wrong with the others."""
 
+# ruff: noqa: S608 -- names in this SQL come from the table declarations, texts pass through literal()
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -13,7 +15,7 @@ import pyarrow.compute as pc
 from nudges.sources import RawTable
 from nudges.steps.ingest.contacts import OPEN_COLUMNS, masked, masked_if_contact
 from nudges.steps.ingest.matching import Plan
-from nudges.steps.ingest.validation import Clock, checks, literal, values_sql, week_sql
+from nudges.steps.ingest.validation import Clock, checks, key_sql, literal, values_sql, week_sql
 from nudges.warehouse import quoted
 
 GOOD = "good"
@@ -75,13 +77,15 @@ def _stage(connection: duckdb.DuckDBPyConnection, plan: Plan, clock: Clock, widt
 
 def _find_repeats(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     """Rows whose key an earlier row of the file has; a good row counts as earlier than a bad one."""
-    keys = ", ".join(quoted(name) for name in plan.table.keys)
     known = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in plan.table.keys)
+    keys = ", ".join(f"k{place}" for place in range(len(plan.table.keys)))
+    named = ", ".join(f"{key} AS k{place}" for place, key in enumerate(key_sql(plan.table).values()))
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE repeats AS "
-        f"WITH often AS (SELECT {keys} FROM staged WHERE {known} GROUP BY {keys} HAVING count(*) > 1), "
+        f"WITH keyed AS (SELECT row_no, is_bad, {named} FROM staged WHERE {known}), "
+        f"often AS (SELECT {keys} FROM keyed GROUP BY {keys} HAVING count(*) > 1), "
         "ranked AS (SELECT row_no, row_number() OVER same_key AS place, first_value(row_no) OVER same_key AS first_row "
-        f"FROM staged SEMI JOIN often USING ({keys}) WINDOW same_key AS (PARTITION BY {keys} ORDER BY is_bad, row_no)) "
+        f"FROM keyed SEMI JOIN often USING ({keys}) WINDOW same_key AS (PARTITION BY {keys} ORDER BY is_bad, row_no)) "
         "SELECT row_no, first_row FROM ranked WHERE place > 1"
     )
 
@@ -90,34 +94,43 @@ def _find_reasons(
     connection: duckdb.DuckDBPyConnection, raw: RawTable, texts: pa.Table, plan: Plan, clock: Clock
 ) -> None:
     """Leave every reason of every bad row in the temporary table `bad`, from the texts again: they are few."""
+    connection.register("few", _bad_ones(connection, raw, texts))
+    connection.register("rejected_lines", _lines(raw))
+    whole = ", ".join(f"r{index}" for index in range(raw.rows.num_columns))
+    # A row without a whole key repeats another when the two are the same from end to end.
+    shown = (
+        f"(SELECT few.*, {_raw_json(raw, plan)} AS raw, coalesce(first_row, nullif(min(row_no) OVER same, row_no)) "
+        f"AS first_row FROM few LEFT JOIN repeats USING (row_no) WINDOW same AS (PARTITION BY {whole}))"
+    )
+    valued = values_sql(plan, clock, source=shown, keep="row_no, raw, first_row")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE bad AS SELECT row_no, said.place, said.column_name, said.value, said.reason, raw "
+        f"FROM (SELECT row_no, raw, unnest([{_said(plan, clock)}]) AS said FROM ({valued})) "
+        "WHERE said.reason IS NOT NULL "
+        f"UNION ALL SELECT row_no, 0, '', NULL, reason, {_shown(plan, '', 'text')} FROM rejected_lines"
+    )
+
+
+def _bad_ones(connection: duckdb.DuckDBPyConnection, raw: RawTable, texts: pa.Table) -> pa.Table:
+    """Bad rows as trimmed (c0, c1, ...) and as they came (r0, r1, ...)."""
     bad = connection.execute("SELECT row_no FROM staged WHERE is_bad UNION SELECT row_no FROM repeats").to_arrow_table()
     places = np.searchsorted(raw.numbers.to_numpy(), bad.column("row_no").to_numpy())  # numbers only ever rise
-    as_it_came = raw.rows.take(places).rename_columns([f"r{index}" for index in range(raw.rows.num_columns)])
     few = texts.take(places)
-    for name in as_it_came.column_names:
-        few = few.append_column(name, as_it_came.column(name))
-    connection.register("few", few)
-    connection.register("rejected_lines", _lines(raw))
-    reasons = ["SELECT row_no, 1000 AS place, '' AS column_name, NULL AS value, 'repeats row ' || first_row AS reason FROM repeats"]
+    as_it_came = raw.rows.take(places)
+    for index, column in enumerate(as_it_came.itercolumns()):
+        few = few.append_column(f"r{index}", column)
+    return few
+
+
+def _said(plan: Plan, clock: Clock) -> str:
+    """List items place, column_name, value, reason: the first problem of each column, and last of all a repeat."""
+    items = ["{'place': 1000, 'column_name': '', 'value': NULL::VARCHAR, 'reason': 'repeats row ' || first_row}"]
     for place, each in enumerate(checks(plan, clock)):
         if each.problems:
             cases = " ".join(f"WHEN {condition} THEN {reason}" for condition, reason in each.problems)
-            reasons.append(
-                f"SELECT row_no, {place}, {literal(each.column.name)}, {_shown(plan, each.column.name, each.text)}, "
-                f"CASE {cases} END FROM valued"
-            )
-    whole = ", ".join(as_it_came.column_names)
-    reasons.append(
-        "SELECT row_no, 1000, '', NULL, 'repeats row ' || first_row FROM (SELECT row_no, min(row_no) OVER "
-        f"(PARTITION BY {whole}) AS first_row FROM few ANTI JOIN repeats USING (row_no)) WHERE first_row < row_no"
-    )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE bad AS WITH valued AS MATERIALIZED ({values_sql(plan, clock, source='few')}), "
-        f"reasons AS ({' UNION ALL '.join(reasons)}) "
-        f"SELECT row_no, place, column_name, value, reason, {_raw_json(raw, plan)} AS raw "
-        "FROM reasons JOIN few USING (row_no) WHERE reason IS NOT NULL "
-        f"UNION ALL SELECT row_no, 0, '', NULL, reason, {_shown(plan, '', 'text')} FROM rejected_lines"
-    )
+            name, shown = literal(each.column.name), _shown(plan, each.column.name, each.text)
+            items.append(f"{{'place': {place}, 'column_name': {name}, 'value': {shown}, 'reason': CASE {cases} END}}")
+    return ", ".join(items)
 
 
 def _lines(raw: RawTable) -> pa.Table:
@@ -134,7 +147,8 @@ def _lines(raw: RawTable) -> pa.Table:
 def _counted(connection: duckdb.DuckDBPyConnection) -> Mapping[str, int]:
     """Bad rows by the first thing wrong with each, most frequent first."""
     found = connection.execute(
-        "WITH said AS (SELECT row_no, place, CASE WHEN starts_with(reason, 'repeats row') THEN 'repeats an earlier row' "
+        "WITH said AS (SELECT row_no, place, "
+        "CASE WHEN starts_with(reason, 'repeats row') THEN 'repeats an earlier row' "
         "WHEN column_name = '' THEN reason ELSE column_name || ': ' || reason END AS words FROM bad) "
         "SELECT words, count(*) FROM (SELECT arg_min(words, place) AS words FROM said GROUP BY row_no) "
         "GROUP BY words ORDER BY 2 DESC, 1"

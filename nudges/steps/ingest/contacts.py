@@ -1,4 +1,4 @@
-"""Turn addresses people typed into ones a provider takes, and contacts into shapes that give nothing away. All as SQL."""
+"""Turn addresses people typed into ones a provider takes, and contacts into shapes that give nothing away, in SQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EMAIL_LENGTH = 254  # RFC 5321
 def clean_address(text: str, medium: str) -> str:
     """SQL for the address, or null where it is none: mobiles as +447..., emails in lower case.
 
-    A mobile may be written 07..., 447..., +44 (0) 7..., 0044 7..., or 7... as spreadsheets do that drop a leading nought.
+    A mobile may be written 07..., 447..., +44 (0) 7..., 0044 7..., or 7... as spreadsheets do that drop the nought.
     """
     digits = rf"regexp_replace(replace({text}, '(0)', ''), '[\s().\x{{2010}}-\x{{2015}}-]', '', 'g')"
     number = rf"regexp_replace({digits}, '^(?:\+44|0044|44|0)?0?7', '+447')"

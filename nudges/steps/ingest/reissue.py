@@ -1,8 +1,11 @@
 """Turn good rows and the files already live into the files to add and those to retire.
 
-A row whose key is live already and that says the same is left where it is; one that says something else replaces it: the
-old file is written again without it, and the old file stays on disk for audit. Nothing is live until the ledger says so.
+A row whose key is live already and that says the same is left where it is; one that says something else replaces it:
+the old file is written again without it, and the old one stays on disk for audit. Nothing is live until the ledger
+says so.
 """
+
+# ruff: noqa: S608 -- names in this SQL come from the table declarations, texts are quoted
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from nudges.steps.ingest.checking import GOOD
+from nudges.steps.ingest.validation import key_sql
 from nudges.tables import Table
 from nudges.warehouse import Warehouse, WrittenFile, files_sql, quoted
 from nudges.weeks import Week
@@ -41,13 +45,15 @@ def store(
 ) -> Stored:
     """Write the rows of the temporary table `good`, one file a week. `live` are all live paths of the table.
 
-    `is_dated_here` says that `known_on` came from the run, not from the file: then a row that says the same as the latest
-    known one is nothing new either, so that a register sent whole every week adds only what changed in it.
+    `is_dated_here` says that `known_on` came from the run, not from the file: then a row that says the same as the
+    latest known one is nothing new either, so that a register sent whole every week adds only what changed in it.
     """
     touched = _weeks(connection)
-    paths = {str(warehouse.existing(path)): path for path in live if _week_of(path) in touched}
-    replaced, retired, remainders = 0, (), ()
-    unchanged = 0
+    near = [path for path in live if table.identity or _week_of(path) in touched]
+    paths = {str(warehouse.existing(path)): path for path in near}
+    replaced = unchanged = 0
+    retired: tuple[str, ...] = ()
+    remainders: tuple[WrittenFile, ...] = ()
     if paths:
         unchanged, replaced = _compare(connection, table, list(paths))
         retired, remainders = _without_replaced(connection, warehouse, table, paths, drop_id)
@@ -68,12 +74,13 @@ def _week_of(path: str) -> Week:
 
 def _compare(connection: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[str]) -> tuple[int, int]:
     """Take rows that say the same out of `good`, list the others in `clashes`; returns (unchanged, replaced)."""
-    keys = ", ".join(quoted(name) for name in table.keys)
-    others = [name for name in table.names if name not in table.keys]
-    same = " AND ".join(f"old.{quoted(name)} IS NOT DISTINCT FROM new.{quoted(name)}" for name in others) or "true"
+    keys = [key_sql(table, row) for row in ("old", "new")]
+    match = " AND ".join(f"{keys[0][name]} = {keys[1][name]}" for name in table.keys)
+    same = " AND ".join(f"old.{quoted(name)} IS NOT DISTINCT FROM new.{quoted(name)}" for name in table.names)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE clashes AS SELECT new.row_no, old.filename, {keys}, {same} AS is_same "
-        f"FROM {files_sql(paths, named=True)} AS old JOIN {GOOD} AS new USING ({keys})"
+        "CREATE OR REPLACE TEMP TABLE clashes AS "
+        f"SELECT new.row_no, old.filename, old.file_row_number, {same} AS is_same "
+        f"FROM {files_sql(paths, named=True)} AS old JOIN {GOOD} AS new ON {match}"
     )
     return _take_out_same(connection), _count(connection, "SELECT count(*) FROM clashes WHERE NOT is_same")
 
@@ -89,13 +96,13 @@ def _without_replaced(
     connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, table: Table, paths: dict[str, str], drop_id: str
 ) -> tuple[tuple[str, ...], tuple[WrittenFile, ...]]:
     """Write each old file again without the rows replaced."""
-    keys = ", ".join(quoted(name) for name in table.keys)
     changed = connection.execute("SELECT DISTINCT filename FROM clashes WHERE NOT is_same ORDER BY 1").fetchall()
     written = []
     for (full,) in changed:
         rows = connection.execute(
-            f"SELECT * EXCLUDE (file_row_number) FROM read_parquet(?, hive_partitioning = false, file_row_number = true) "
-            f"ANTI JOIN (FROM clashes WHERE NOT is_same AND filename = ?) USING ({keys}) ORDER BY file_row_number",
+            "SELECT * EXCLUDE (file_row_number) "
+            "FROM read_parquet(?, hive_partitioning = false, file_row_number = true) ANTI JOIN "
+            "(FROM clashes WHERE NOT is_same AND filename = ?) USING (file_row_number) ORDER BY file_row_number",
             [full, full],
         ).to_arrow_table()
         if rows.num_rows:
@@ -113,7 +120,8 @@ def _leave_known(connection: duckdb.DuckDBPyConnection, table: Table, paths: Seq
     said = ", ".join(f"{quoted(name)} := {quoted(name)}" for name in others)
     dated = quoted(table.week_from)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE clashes AS WITH latest AS (SELECT {keys}, arg_max(struct_pack({said}), {dated}) AS said "
+        "CREATE OR REPLACE TEMP TABLE clashes AS WITH latest AS ("
+        f"SELECT {keys}, arg_max(struct_pack({said}), {dated}) AS said "
         f"FROM {files_sql(paths)} WHERE {dated} < (SELECT max({dated}) FROM {GOOD}) GROUP BY {keys}) "
         f"SELECT new.row_no, {same} AS is_same FROM latest JOIN {GOOD} AS new USING ({keys})"
     )

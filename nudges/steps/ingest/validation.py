@@ -11,7 +11,7 @@ from datetime import date
 from nudges.domain import ColumnRule
 from nudges.steps.ingest.contacts import ADDRESS_REASON, clean_address
 from nudges.steps.ingest.matching import Feed, Plan
-from nudges.tables import Column, Type
+from nudges.tables import Column, Table, Type
 from nudges.warehouse import quoted
 
 _EARLIEST_YEAR, _LATEST_YEAR = 1900, 2199
@@ -46,14 +46,29 @@ def checks(plan: Plan, clock: Clock) -> tuple[Check, ...]:
 
 
 def text_columns(plan: Plan, clock: Clock) -> str:
-    """SELECT items t0, t1, ...: each declared column's translated text, from trimmed columns c0, c1, ... of the file."""
+    """SELECT items t0, t1, ...: each declared column's translated text, from the file's trimmed columns c0, c1, ..."""
     return ", ".join(f"{_text(feed, clock)} AS t{number}" for number, feed in enumerate(plan.feeds))
 
 
-def values_sql(plan: Plan, clock: Clock, *, source: str) -> str:
-    """SELECT of row_no, all texts and all typed values from the relation `source`."""
+def values_sql(plan: Plan, clock: Clock, *, source: str, keep: str = "row_no") -> str:
+    """SELECT of the columns `keep`, all texts and all typed values from the relation `source`."""
     values = ", ".join(f"{check.value} AS {quoted(check.column.name)}" for check in checks(plan, clock))
-    return f"SELECT *, {values} FROM (SELECT row_no, {text_columns(plan, clock)} FROM {source})"  # noqa: S608
+    return f"SELECT *, {values} FROM (SELECT {keep}, {text_columns(plan, clock)} FROM {source})"  # noqa: S608
+
+
+def key_sql(table: Table, row: str = "") -> dict[str, str]:
+    """SQL of what identifies a row, by key column; `row` qualifies the columns.
+
+    Where the first column of `identity` is filled (a ticket number), the key columns outside it do not count: a ticket
+    corrected in time or weight is still that ticket.
+    """
+    prefix = f"{row}." if row else ""
+    keys = {name: f"{prefix}{quoted(name)}" for name in table.keys}
+    if table.identity:
+        is_known = f"{prefix}{quoted(table.identity[0])} <> ''"
+        for name in set(table.keys) - set(table.identity):
+            keys[name] = f"CASE WHEN {is_known} THEN '' ELSE CAST({keys[name]} AS VARCHAR) END"
+    return keys
 
 
 def week_sql(plan: Plan) -> str:
@@ -120,12 +135,17 @@ def _value(column: Column, text: str, rule: ColumnRule, clock: Clock) -> str:
         case Type.MOMENT:
             return _moment(text, clock.timezone)
         case Type.FLAG:
-            return f"CASE WHEN lower({text}) IN ('1', 'true', 'yes', 'y') THEN 1::BIGINT WHEN lower({text}) IN ('0', 'false', 'no', 'n') THEN 0::BIGINT END"
+            return _flag(text)
         case Type.INTEGER:
             return _whole(text, rule.times)
         case Type.NUMBER:
             number = f"TRY_CAST({text} AS DOUBLE) * {rule.times!r}"
             return f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def _flag(text: str) -> str:
+    yes, no = "('1', 'true', 'yes', 'y')", "('0', 'false', 'no', 'n')"
+    return f"CASE WHEN lower({text}) IN {yes} THEN 1::BIGINT WHEN lower({text}) IN {no} THEN 0::BIGINT END"
 
 
 def _whole(text: str, times: float) -> str:
@@ -136,7 +156,8 @@ def _whole(text: str, times: float) -> str:
 
 
 def _date(text: str) -> str:
-    day = f"coalesce(TRY_CAST({text} AS DATE), CAST(try_strptime({text}, ['%d/%m/%Y', '%d/%m/%Y %H:%M', '%d/%m/%Y %H:%M:%S']) AS DATE))"
+    british = f"try_strptime({text}, ['%d/%m/%Y', '%d/%m/%Y %H:%M', '%d/%m/%Y %H:%M:%S'])"
+    day = f"coalesce(TRY_CAST({text} AS DATE), CAST({british} AS DATE))"
     return f"CASE WHEN year({day}) BETWEEN {_EARLIEST_YEAR} AND {_LATEST_YEAR} THEN {day} END"
 
 

