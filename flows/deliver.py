@@ -6,9 +6,10 @@ from datetime import datetime
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 
 from flows.forms import DeliverForm, week_of
-from flows.running import clock, guard_late, publish, scheduled_at, workspace
+from flows.running import clock, finished, guard_late, publish, scheduled_at, workspace
 from nudges.domain import Summary
 from nudges.steps.deliver import deliver as deliver_step
 from nudges.steps.weekly import run_step
@@ -33,11 +34,11 @@ def send(ws: Workspace, week: Week, limit: int | None, due: datetime | None) -> 
 
 
 @flow(name="deliver", retries=0)
-def deliver(form: DeliverForm = DeliverForm()) -> dict[str, int]:  # noqa: B008 -- Prefect's form reads the default
+def deliver(form: DeliverForm = DeliverForm()) -> State[list[str]]:  # noqa: B008 -- Prefect's form reads the default
     """Send approved messages that are due now."""
     ws = workspace()
     guard_late(ws.council, even_if_late=form.even_if_late)
     week = week_of("", clock())
-    hear(ws, week)
-    summary = send(ws, week, form.limit or None, None if form.even_if_late else scheduled_at())
-    return dict(summary.counts)
+    heard = hear(ws, week)
+    sent = send(ws, week, form.limit or None, None if form.even_if_late else scheduled_at())
+    return finished([heard, sent])

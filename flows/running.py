@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from nudges.domain import Council, Summary
 from nudges.errors import LateRunError
 from nudges.steps.workspace import Workspace, open_workspace
+
+_LONGEST = 1000  # characters of a state's message
 
 
 def workspace() -> Workspace:
@@ -50,6 +55,13 @@ def publish(summary: Summary) -> None:
     create_markdown_artifact(markdown(summary), key=key, description=summary.headline[:200])
 
 
+def finished(summaries: Sequence[Summary]) -> State[list[str]]:
+    """Completed, or Completed under the name Degraded when a step wants a person to look."""
+    warnings = [f"{summary.step}: {warning}" for summary in summaries for warning in summary.warnings]
+    said = "; ".join(warnings)[:_LONGEST] or summaries[-1].headline
+    return Completed(name="Degraded" if warnings else "Completed", message=said, data=warnings)
+
+
 def markdown(summary: Summary) -> str:
     """A step's summary as Markdown."""
     lines = [f"## {summary.step}, {summary.week}", "", summary.headline, ""]
@@ -59,4 +71,5 @@ def markdown(summary: Summary) -> str:
         lines += [f"| {name.replace('_', ' ')} | {value} |" for name, value in rows]
         lines.append("")
     lines += [f"- {note}" for note in summary.notes]
+    lines += [f"- **Look:** {warning}" for warning in summary.warnings]
     return "\n".join(lines)

@@ -7,10 +7,9 @@ from datetime import datetime
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
 
 from flows.forms import WeeklyForm, week_of
-from flows.running import clock, guard_late, publish, workspace
+from flows.running import clock, finished, guard_late, publish, workspace
 from nudges.domain import Summary
 from nudges.steps.weekly import order_of_steps, run_step
 from nudges.steps.workspace import Workspace
@@ -34,6 +33,4 @@ def weekly(form: WeeklyForm = WeeklyForm()) -> State[list[str]]:  # noqa: B008 -
     for name in campaigns or ():
         ws.campaign(name)
     summaries = [step(ws, name, week, campaigns, not_before) for name in order_of_steps(dry_run=form.dry_run)]
-    notes = [f"{summary.step}: {note}" for summary in summaries for note in summary.notes]
-    name = "Degraded" if notes else "Completed"
-    return Completed(name=name, message="; ".join(notes)[:1000] or f"{week} done", data=notes)
+    return finished(summaries)

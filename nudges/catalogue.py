@@ -14,6 +14,7 @@ from nudges.domain import (
     Medium,
     Outcome,
     Purpose,
+    Reach,
     Segment,
     Shares,
     Stream,
@@ -112,7 +113,8 @@ def _arm(section: Section, arm_id: str) -> Arm:
     media = section.texts("media", allowed=tuple(Medium))
     if not media:
         section.fail("media", [], "must name at least one", 'Write media = ["sms"].')
-    return Arm(arm_id, section.text("template"), tuple(Medium(word) for word in media))
+    reach = Reach(section.text("reach", allowed=tuple(Reach), default=Reach.FIRST))
+    return Arm(arm_id, section.text("template"), tuple(Medium(word) for word in media), reach)
 
 
 def load_segment(path: Path) -> Segment:

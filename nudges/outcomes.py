@@ -8,6 +8,9 @@ a planned collection without a lift is 0, once lifts of that stream and week exi
 or lifted without a weight is left out of both sides; a lift off the calendar proves a collection.
 """
 
+# Every value put into the text is a week number or a word of ours.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import numpy as np
@@ -43,9 +46,12 @@ SELECT w.unit_id, w.first_week_no, w.last_week_no, w.households,
   CAST({_planned(outcome)} AS BIGINT) AS planned
 FROM windows AS w
 LEFT JOIN unit_rounds AS u ON u.unit_id = w.unit_id
-LEFT JOIN spans AS p ON p.round_id = u.round_id AND p.first_week_no = w.first_week_no AND p.last_week_no = w.last_week_no
-LEFT JOIN lifted AS l ON l.unit_id = w.unit_id AND l.first_week_no = w.first_week_no AND l.last_week_no = w.last_week_no
-LEFT JOIN tagged AS t ON t.unit_id = w.unit_id AND t.first_week_no = w.first_week_no AND t.last_week_no = w.last_week_no"""
+LEFT JOIN spans AS p ON p.round_id = u.round_id
+  AND p.first_week_no = w.first_week_no AND p.last_week_no = w.last_week_no
+LEFT JOIN lifted AS l ON l.unit_id = w.unit_id
+  AND l.first_week_no = w.first_week_no AND l.last_week_no = w.last_week_no
+LEFT JOIN tagged AS t ON t.unit_id = w.unit_id
+  AND t.first_week_no = w.first_week_no AND t.last_week_no = w.last_week_no"""
 
 
 def outcome_values(

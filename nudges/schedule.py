@@ -79,15 +79,6 @@ def is_quiet(clock: time, quiet: QuietHours) -> bool:
     return clock >= quiet.start or clock < quiet.end
 
 
-def next_allowed(moment: datetime, council: Council) -> datetime:
-    """The first moment from `moment` on (aware) that is outside quiet hours, in UTC."""
-    zone = ZoneInfo(council.timezone)
-    local = moment.astimezone(zone)
-    if not is_quiet(local.time(), council.quiet_hours):
-        return moment.astimezone(UTC)
-    return _after_quiet(local.replace(tzinfo=None), council.quiet_hours, zone)
-
-
 def _first_day(at: time, quiet: QuietHours, zone: ZoneInfo, start: datetime) -> datetime:
     day = start.astimezone(zone).date()
     moment = _after_quiet(datetime.combine(day, at), quiet, zone)

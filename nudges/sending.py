@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from nudges.domain import (
     Campaign,
     Language,
+    Lead,
     Letter,
     MessageState,
     QuietHours,
@@ -31,13 +32,13 @@ __all__ = [
     "batches",
     "fingerprint",
     "in_quiet_hours",
-    "is_expired",
     "is_late",
     "mask_contacts",
     "masked",
     "may_leave",
     "may_move",
     "may_try_again",
+    "over_before",
     "quiet_until",
     "state_after",
 ]
@@ -85,9 +86,15 @@ def is_late(scheduled_at: datetime | None, now: datetime, late_after_minutes: in
     return scheduled_at is not None and now - scheduled_at > timedelta(minutes=late_after_minutes)
 
 
-def is_expired(due_at: datetime, now: datetime) -> bool:
-    """Whether what the message speaks of is over."""
-    return now - due_at > EXPIRES_AFTER
+def over_before(lead: Lead, now: datetime, timezone: str) -> datetime:
+    """What was due before this moment speaks of something that is over, and is dropped rather than sent late.
+
+    "Tonight" is over at the council's midnight; anything else two days after it was due.
+    """
+    if lead is not Lead.EVENING_BEFORE:
+        return now - EXPIRES_AFTER
+    today = now.astimezone(ZoneInfo(timezone)).date()
+    return datetime.combine(today, time(), ZoneInfo(timezone)).astimezone(now.tzinfo)
 
 
 def in_quiet_hours(moment: datetime, quiet: QuietHours, timezone: str) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -21,7 +24,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         pytest.importorskip("psycopg", reason="needs pip install 'nudges[postgres]'")
         pytest.importorskip("adbc_driver_postgresql", reason="needs pip install 'nudges[postgres]'")
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop", start=False)
+    _start(server)
     import psycopg
 
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
@@ -30,6 +34,19 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
+
+
+def _start(server: Any) -> None:
+    """The wheel gives PostgreSQL ten seconds; on a busy machine it is up a little later, and found by the next call."""
+    for seconds in (2, 5, 10, 0):
+        try:
+            server.start()
+        except (FileNotFoundError, subprocess.SubprocessError):
+            if not seconds:
+                raise
+            time.sleep(seconds)
+        else:
+            return
 
 
 @pytest.fixture

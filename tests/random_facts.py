@@ -20,11 +20,22 @@ from nudges.tables.schema import Type
 from nudges.weeks import Week
 
 WEEK = Week.parse("2026-W48")
-SQL = {Type.TEXT: "VARCHAR", Type.INTEGER: "BIGINT", Type.FLAG: "BIGINT", Type.NUMBER: "DOUBLE PRECISION", Type.DATE: "DATE"}
+SQL = {
+    Type.TEXT: "VARCHAR",
+    Type.INTEGER: "BIGINT",
+    Type.FLAG: "BIGINT",
+    Type.NUMBER: "DOUBLE PRECISION",
+    Type.DATE: "DATE",
+}
 HISTORY = ("household_id", "week_no", "medium", "campaign", "accepted", "delivered", "clicked", "opted_out")
 COLUMNS = {
-    **{t.name: {c.name: SQL[c.type] for c in t.columns} | {"week_no": "BIGINT"} for t in (HOUSEHOLDS, CONTACTS, CALENDAR, LIFTS, TAGS)},
-    "message_history": {name: "VARCHAR" if name in ("household_id", "medium", "campaign") else "BIGINT" for name in HISTORY},
+    **{
+        table.name: {column.name: SQL[column.type] for column in table.columns} | {"week_no": "BIGINT"}
+        for table in (HOUSEHOLDS, CONTACTS, CALENDAR, LIFTS, TAGS)
+    },
+    "message_history": {
+        name: "VARCHAR" if name in ("household_id", "medium", "campaign") else "BIGINT" for name in HISTORY
+    },
 }  # fmt: skip
 Row = dict[str, Any]
 
@@ -77,7 +88,9 @@ def _homes(facts: Facts, rng: np.random.Generator, week: Week) -> list[Row]:
             "property_type": "flat" if store else "house",
             "bin_store_id": store,
             "ward": f"ward {i % 4}" if i % 8 else None,
-            "moved_in_on": [None, date(1900, 1, 1), date(2024, 2, 29), week.sunday, week.sunday + timedelta(days=1)][i % 5],
+            "moved_in_on": [None, date(1900, 1, 1), date(2024, 2, 29), week.sunday, week.sunday + timedelta(days=1)][
+                i % 5
+            ],
             "deprivation_decile": None if i % 7 == 0 else i % 10 + 1,
             "language": [None, "en", "cy"][i % 3],
             **{f"{stream}_round_id": None if i == 17 else f"{stream}{i % 4}" for stream in Stream},
@@ -93,7 +106,8 @@ def _homes(facts: Facts, rng: np.random.Generator, week: Week) -> list[Row]:
             home = newer
         for medium in ("sms", "email"):
             if rng.random() < 0.5:
-                facts.add("contacts", "known_on", household_id=home["household_id"], medium=medium, known_on=home["known_on"], address="x")  # fmt: skip
+                contact = {"household_id": home["household_id"], "medium": medium, "known_on": home["known_on"]}
+                facts.add("contacts", "known_on", **contact, address="x")
         homes.append(home)
     return homes
 
@@ -113,18 +127,25 @@ def _week(facts: Facts, rng: np.random.Generator, week: Week, homes: list[Row], 
                 real = planned + timedelta(days=slip)
                 days[f"{stream}{i}"].append(real)
                 known = real if slip else None
-                facts.add("calendar", "planned_on", round_id=f"{stream}{i}", stream=stream, planned_on=planned, collection_on=known)
+                facts.add(
+                    "calendar",
+                    "planned_on",
+                    round_id=f"{stream}{i}",
+                    stream=stream,
+                    planned_on=planned,
+                    collection_on=known,
+                )
         if week.number == newest.number - 6:
             continue  # a week that was never loaded
         for unit, home in {h["bin_store_id"] or h["household_id"]: h for h in homes}.items():
             for day in days[home[f"{stream}_round_id"] or ""]:
                 _lift(facts, rng, stream, unit, day + timedelta(days=int(rng.random() < 0.03)), newest)
     for home in homes:
-        if rng.random() < 0.2:
+        if rng.random() < 0.2 and home["household_id"] != "H020":
             accepted = int(rng.random() < 0.9)
-            facts.add("message_history", "", week_no=week.number, household_id=home["household_id"], medium="sms", campaign="c",
-                      accepted=accepted, delivered=accepted * int(rng.random() < 0.9), clicked=int(rng.random() < 0.1),
-                      opted_out=int(rng.random() < 0.02))  # fmt: skip
+            facts.add("message_history", "", week_no=week.number, household_id=home["household_id"], medium="sms",
+                      campaign="c", accepted=accepted, delivered=accepted * int(rng.random() < 0.9),
+                      clicked=int(rng.random() < 0.1), opted_out=int(rng.random() < 0.02))  # fmt: skip
 
 
 def _lift(facts: Facts, rng: np.random.Generator, stream: Stream, unit: str, day: date, newest: Week) -> None:
@@ -135,8 +156,9 @@ def _lift(facts: Facts, rng: np.random.Generator, stream: Stream, unit: str, day
         status = str(rng.choice(["lifted", "not_presented", "missed", "not_read"], p=[0.78, 0.08, 0.07, 0.07]))
         unweighed = rng.random() < 0.1 or unit == "H013" or Week.containing(day).number == newest.number - 4
         weighs = stream is Stream.RESIDUAL and status == "lifted" and not unweighed
-        facts.add("lifts", "collected_on", unit_id=unit, stream=stream, collected_on=day, bin_chip_id=str(chip), status=status,
-                  weight_g=int(rng.integers(0, 40_000)) if weighs else None, is_excess=int(rng.random() < 0.1))  # fmt: skip
+        facts.add("lifts", "collected_on", unit_id=unit, stream=stream, collected_on=day, bin_chip_id=str(chip),
+                  status=status, weight_g=int(rng.integers(0, 40_000)) if weighs else None,
+                  is_excess=int(rng.random() < 0.1))  # fmt: skip
         if rng.random() < 0.15 and stream in (Stream.RECYCLING, Stream.GARDEN):
             for reason in rng.choice(list(TagReason), size=int(rng.integers(1, 3)), replace=False):
                 tag = {"unit_id": unit, "stream": stream, "tagged_on": day, "reason": str(reason)}
@@ -196,8 +218,11 @@ class Plain:
             self.collections[unit, stream].append(Collection(rows[0]["week_no"], rows))
         self.recorded = {(stream, rows[0]["week_no"]) for (_, stream, _), rows in seen.items()}
         self.weighed = {
-            r["week_no"] for (_, stream, _), rows in seen.items() for r in rows if stream == "residual" and r["weight_g"] is not None
-        }  # fmt: skip
+            r["week_no"]
+            for (_, stream, _), rows in seen.items()
+            for r in rows
+            if stream == "residual" and r["weight_g"] is not None
+        }
         self.planned: dict[tuple[str, str], list[tuple[date, int]]] = defaultdict(list)
         self.first: dict[tuple[str, str], int] = {}
         for row in self.facts["calendar"]:
@@ -217,7 +242,11 @@ class Plain:
         store = home["bin_store_id"]
         households = sum(h["bin_store_id"] == store for h in self.homes.values()) if store else 1
         moved = home["moved_in_on"]
-        media = {r["medium"] for r in self.facts["contacts"] if r["household_id"] == name and r["known_on"] <= self.week.sunday}
+        media = {
+            r["medium"]
+            for r in self.facts["contacts"]
+            if r["household_id"] == name and r["known_on"] <= self.week.sunday
+        }
         every = [c for stream in Stream for c in self.collections[unit, str(stream)]]
         row: Row = {
             "household_id": name, "week_no": self.w, "unit_id": unit, "property_type": home["property_type"],
@@ -280,7 +309,9 @@ class Plain:
         row["residual_kg_last"] = self._last(planned, mine, per_week.get(26))
         return row
 
-    def _spread(self, n: int, valid: int, points: list[int], all_: list[Collection], known: list[Collection], scale: float) -> Row:
+    def _spread(
+        self, n: int, valid: int, points: list[int], all_: list[Collection], known: list[Collection], scale: float
+    ) -> Row:
         """From the observations themselves: a zero for each planned collection that nothing is known to have filled."""
         row: Row = {f"residual_kg_sd_{n}w": None, f"residual_kg_trend_{n}w": None}
         if valid < 2 or len(known) > valid:
@@ -347,5 +378,3 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
     if isinstance(a, float) and isinstance(b, float):
         return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
     return bool(a == b)
-
-

@@ -29,8 +29,8 @@ def test_without_a_yes_nothing_moves(town):
     summary = approve(town, WEEK, now=DUE)
     assert states(town) == {"planned": 20}
     assert summary.counts == {"approved": 0, "waiting": 20, "campaigns": 1}
-    [note] = summary.notes
-    assert note == (
+    [warning] = summary.warnings
+    assert warning == (
         "less: 20 messages wait, nobody has approved this campaign. "
         "Type `nudges approve less --by NAME --max-messages 20 --max-pence 24`."
     )
@@ -62,7 +62,7 @@ def test_caps_hold_all_or_nothing(town, caps, words):
     say_yes(town, **caps)
     summary = approve(town, WEEK, now=DUE)
     assert states(town) == {"planned": 20}
-    assert words in summary.notes[0]
+    assert words in summary.warnings[0]
 
 
 def test_caps_count_what_was_released_before(town):
@@ -73,7 +73,7 @@ def test_caps_count_what_was_released_before(town):
     town.ledger.record(
         "messages", **{**more, "message_id": "onemore", "state": "planned", "changed_at": PLANNED_AT, "due_at": DUE}
     )
-    assert "21 messages" in approve(town, WEEK, now=DUE).notes[0]
+    assert "21 messages" in approve(town, WEEK, now=DUE).warnings[0]
     assert states(town) == {"approved": 20, "planned": 1}
 
 
@@ -91,13 +91,13 @@ def test_any_edit_voids(town, file, old, new):
     path.write_text(path.read_text().replace(old, new))
     summary = approve(open_workspace(town.home, {}), WEEK, now=DUE)
     assert states(town) == {"planned": 20}
-    assert "changed since it was approved" in summary.notes[0]
+    assert "changed since it was approved" in summary.warnings[0]
 
 
 def test_new_welsh_twin_voids(town):
     say_yes(town)
     (town.home / "templates/tip.cy.j2").write_text((town.home / "templates/tip.j2").read_text())
-    assert "changed since" in approve(open_workspace(town.home, {}), WEEK, now=DUE).notes[0]
+    assert "changed since" in approve(open_workspace(town.home, {}), WEEK, now=DUE).warnings[0]
 
 
 def test_edit_after_rendering_holds_even_when_approved_again(town):
@@ -108,7 +108,7 @@ def test_edit_after_rendering_holds_even_when_approved_again(town):
     say_yes(edited)
     summary = approve(edited, WEEK, now=DUE)
     assert states(town) == {"planned": 20}
-    assert "template tip was edited after messages were rendered" in summary.notes[0]
+    assert "template tip was edited after messages were rendered" in summary.warnings[0]
 
 
 def test_campaigns_are_judged_apart(town):
@@ -116,7 +116,7 @@ def test_campaigns_are_judged_apart(town):
     say_yes(town)
     summary = approve(town, WEEK, now=DUE)
     assert summary.counts == {"approved": 20, "waiting": 4, "campaigns": 2}
-    assert summary.notes[0].startswith("other:")
+    assert summary.warnings[0].startswith("other:")
     assert approve(town, WEEK, now=DUE, campaigns=["less"]).counts["campaigns"] == 0
 
 
@@ -129,7 +129,7 @@ def test_other_weeks_stay(town):
 def test_campaign_whose_file_is_gone_stays(town):
     say_yes(town)
     (town.home / "campaigns/less.toml").unlink()
-    assert "is gone" in approve(open_workspace(town.home, {}), WEEK, now=DUE).notes[0]
+    assert "is gone" in approve(open_workspace(town.home, {}), WEEK, now=DUE).warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from nudges.draws import draw
 from nudges.errors import ConfigError, NotReadyError
 from nudges.ledger import Ledger, address_hash
 from nudges.steps.choose import choose, step
+from nudges.steps.learn import learn
 from nudges.steps.matrix import model_columns
 from nudges.steps.models import Model, store_model
 
@@ -195,6 +196,21 @@ def test_an_arm_that_went_away_is_named(ws):
     other = replace(CAMPAIGN, arms=(Arm("new_sms", "street_norm", (Medium.SMS,)), CAMPAIGN.arms[1]))
     with pytest.raises(ConfigError, match="norm_sms"):
         choose(replace(ws, campaigns={CAMPAIGN.id: other}), WEEK, now=NOW)
+
+
+def test_postgresql_chooses_and_learns_the_same(ws, tmp_path, new_postgres):
+    other = replace(workspace(tmp_path / "other"), ledger=Ledger.open(new_postgres()))
+    settle(other, WEEK, homes(N, stores=20))
+    for each in (ws, other):
+        sent(each, WEEK - 1, homes(N)["household_id"][:500])
+        choose(each, WEEK, now=NOW)
+        choose(each, WEEK, now=NOW)
+        learn(each, WEEK + 1, now=NOW)
+    assert assignments(other, WEEK).to_pylist() == assignments(ws, WEEK).to_pylist()
+    assert (audience(other, WEEK)["reason"] == audience(ws, WEEK)["reason"]).all()
+    cards = [each.ledger.select("SELECT policy, card FROM cards").to_pylist() for each in (ws, other)]
+    assert cards[0] == cards[1]
+    other.ledger.close()
 
 
 # --- what takes a message away ----------------------------------------------------------

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from sending_town import (
 
 from nudges import sending
 from nudges.channels.outbox import OutboxChannel
-from nudges.domain import Event, EventKind, Medium, MessageState, Receipt, ReceiptStatus
+from nudges.domain import Event, EventKind, Lead, Medium, MessageState, Receipt, ReceiptStatus
 from nudges.errors import ConfigError, LateRunError, ProviderError
 from nudges.ledger import address_hash
 from nudges.steps.deliver import deliver, handing
@@ -99,7 +100,7 @@ def test_limit_is_kept(town):
     add_messages(town, 10)
     summary = deliver(town, WEEK, now=DUE, limit=7)
     assert (summary.counts["accepted"], summary.counts["waiting"]) == (7, 13)
-    assert "13 messages that were due are not out" in summary.notes[-1]
+    assert "13 messages that were due are not out" in summary.warnings[-1]
 
 
 def test_address_is_the_latest_known(town):
@@ -163,6 +164,15 @@ def test_expired_messages_are_dropped(town):
     add_messages(town, 1, due_at=DUE - timedelta(days=3), campaign="other", state=MessageState.PLANNED)
     summary = deliver(town, WEEK, now=DUE)
     assert summary.facts == {"dropped_expired": 4}
+    assert outbox_files(town) == []
+
+
+def test_a_message_for_the_evening_before_is_not_sent_the_morning_after(town):
+    add_messages(town, 1)
+    tonight = {key: replace(template, lead=Lead.EVENING_BEFORE) for key, template in town.templates.items()}
+    town = replace(town, templates=tonight)
+    morning = (DUE + timedelta(days=1)).replace(hour=9)
+    assert deliver(town, WEEK, now=morning).facts == {"dropped_expired": 2}
     assert outbox_files(town) == []
 
 
@@ -277,7 +287,7 @@ def test_throttled_channel_rests_until_the_next_run(live, fake):
     fake.order({"provider": "twilio", "kind": 429, "skip": 1})
     summary = deliver(live, WEEK, now=DUE)
     assert (summary.counts["accepted"], summary.counts["retry"], summary.counts["waiting"]) == (1, 1, 2)
-    assert "twilio asked to wait" in summary.notes[0]
+    assert "twilio asked to wait" in summary.warnings[0]
     assert deliver(live, WEEK, now=LATER).counts["accepted"] == 2
     assert len(fake.accepted()) == 3
 
@@ -342,7 +352,7 @@ def test_silence_five_times_rests(live, fake):
     fake.order({"provider": "twilio", "kind": "cut_before", "times": 99})
     summary = deliver(live, WEEK, now=DUE)
     assert (summary.counts["in_doubt"], summary.counts["waiting"]) == (5, 5)
-    assert "5 calls in a row unanswered" in summary.notes[0]
+    assert "5 calls in a row unanswered" in summary.warnings[0]
 
 
 def test_sms_doubt_is_settled_by_the_list(live, fake):

@@ -61,9 +61,16 @@ def test_the_random_facts_reach_every_column_with_and_without_a_value() -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_facts_after_the_week_change_nothing(seed: int) -> None:
     without, with_later = random_facts(seed), random_facts(seed, after=6)
-    assert all(len(with_later.tables[name]) > len(without.tables[name]) for name in ("lifts", "tags", "calendar", "message_history"))
+    assert all(
+        len(with_later.tables[name]) > len(without.tables[name])
+        for name in ("lifts", "tags", "calendar", "message_history")
+    )
     later = (WEEK + 1).monday
-    with_later.add("households", "known_on", **(with_later.tables["households"][0] | {"known_on": later, "ward": "elsewhere", "week_no": None}))
+    with_later.add(
+        "households",
+        "known_on",
+        **(with_later.tables["households"][0] | {"known_on": later, "ward": "elsewhere", "week_no": None}),
+    )
     with_later.add("households", "known_on", household_id="H999", known_on=later, property_type="house")
     with_later.add("contacts", "known_on", household_id="H001", medium="sms", known_on=later, address="x")
     assert computed(with_later).equals(base(seed))
@@ -121,13 +128,21 @@ def test_postgres_gives_the_same_bits(postgres: object, seed: int) -> None:
 
 
 def test_the_text_for_spark_differs_in_the_type_name_only() -> None:
-    assert features_sql(WEEK, Dialect.SPARK) == features_sql(WEEK, Dialect.POSTGRES).replace("DOUBLE PRECISION", "DOUBLE")
+    assert features_sql(WEEK, Dialect.SPARK) == features_sql(WEEK, Dialect.POSTGRES).replace(
+        "DOUBLE PRECISION", "DOUBLE"
+    )
 
 
 def test_columns_and_types_are_those_declared() -> None:
     table = base(1)
     assert tuple(table.column_names) == FEATURES.names
-    kinds = {"text": pa.string(), "integer": pa.int64(), "flag": pa.int64(), "number": pa.float64(), "date": pa.date32()}
+    kinds = {
+        "text": pa.string(),
+        "integer": pa.int64(),
+        "flag": pa.int64(),
+        "number": pa.float64(),
+        "date": pa.date32(),
+    }
     assert [field.type for field in table.schema] == [kinds[column.type] for column in FEATURES.columns]
     for column in FEATURES.columns:
         assert not (column.required and table[column.name].null_count), column.name
@@ -140,14 +155,14 @@ def one_home(**changes: object) -> Facts:
     facts.add("households", "known_on", **(home | rounds | changes))
     for back in range(40):
         facts.add("calendar", "planned_on", round_id="r", stream="residual", planned_on=(WEEK - back).monday)
-        facts.add("lifts", "collected_on", unit_id="other", stream="residual", collected_on=(WEEK - back).monday, bin_chip_id="",
-                  status="lifted", weight_g=1000, is_excess=0)  # fmt: skip
+        facts.add("lifts", "collected_on", unit_id="other", stream="residual", collected_on=(WEEK - back).monday,
+                  bin_chip_id="", status="lifted", weight_g=1000, is_excess=0)  # fmt: skip
     return facts
 
 
 def lift(facts: Facts, back: int, status: str = "lifted", grams: int | None = None, chip: str = "") -> None:
-    facts.add("lifts", "collected_on", unit_id="A", stream="residual", collected_on=(WEEK - back).monday, bin_chip_id=chip,
-              status=status, weight_g=grams, is_excess=0)  # fmt: skip
+    facts.add("lifts", "collected_on", unit_id="A", stream="residual", collected_on=(WEEK - back).monday,
+              bin_chip_id=chip, status=status, weight_g=grams, is_excess=0)  # fmt: skip
 
 
 def test_a_reader_that_failed_is_missing_and_a_bin_not_out_is_zero() -> None:
@@ -196,11 +211,14 @@ def test_two_bins_of_one_day_are_one_set_out_of_both_weights() -> None:
     assert (row["residual_kg_last"], row["residual_kg_mean_26w"], row["residual_kg_sd_26w"]) == (8.0, 8.0, 0.0)
 
 
-@pytest.mark.parametrize("day", [date(1, 1, 1), date(1900, 3, 1), date(2000, 1, 2), date(2000, 1, 3), date(2024, 12, 31), date(2100, 3, 1)])
+@pytest.mark.parametrize(
+    "day", [date(1, 1, 1), date(1900, 3, 1), date(2000, 1, 2), date(2000, 1, 3), date(2024, 12, 31), date(2100, 3, 1)]
+)
 def test_dates_become_whole_numbers(day: date) -> None:
     import duckdb
 
-    text = f"SELECT {day_number(f'DATE {day.isoformat()!r}', 'DOUBLE')}, {week_number(f'DATE {day.isoformat()!r}', 'DOUBLE')}"
+    literal = f"DATE '{day.isoformat()}'"
+    text = f"SELECT {day_number(literal, 'DOUBLE')}, {week_number(literal, 'DOUBLE')}"
     assert duckdb.sql(text).fetchall() == [(day.toordinal(), Week.containing(day).number)]
 
 
@@ -212,7 +230,7 @@ def test_the_model_frame_is_numeric_with_unknown_as_nan() -> None:
     known = np.array([row["residual_kg_mean_26w"] is not None for row in table.to_pylist()])
     assert (frame["residual_kg_mean_26w"].notna().to_numpy() == known).all()
     reasons = frame[[name for name in MODEL_COLUMNS if name.startswith("last_tag_reason_")]]
-    assert (reasons.sum(axis=1).to_numpy() == np.array([row["last_tag_reason"] is not None for row in table.to_pylist()])).all()
+    assert (
+        reasons.sum(axis=1).to_numpy() == np.array([row["last_tag_reason"] is not None for row in table.to_pylist()])
+    ).all()
     assert not {"household_id", "week_no", "unit_id", "ward"} & set(MODEL_COLUMNS)
-
-

@@ -272,7 +272,7 @@ def test_a_file_that_cannot_be_read_stops_no_other(town: Town, name: str, conten
     assert (second.table, second.accepted) == ("tags", 1)
     summary = summary_of((first, second), WEEK)
     assert summary.counts["files_not_read"] == 1
-    assert first.problem in summary.notes
+    assert first.problem in summary.warnings
 
 
 def test_a_path_that_is_not_there_is_a_problem(town: Town) -> None:

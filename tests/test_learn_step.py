@@ -73,8 +73,11 @@ def test_before_outcomes_close_the_start_is_cold(split_town):
     assert "Cold start" in words["decision"]["words"]
 
 
-def test_no_effect_leads_to_none(tmp_path):
+def test_no_effect_leads_nowhere_and_with_many_units_to_none(tmp_path, monkeypatch):
     ws = lived(tmp_path, nothing)
+    learn(ws, CLOSED, now=NOW)
+    assert card(ws)[0] == "uniform"
+    monkeypatch.setattr("nudges.uplift.FEW_UNITS", 1_000)
     learn(ws, CLOSED, now=NOW)
     policy, words = card(ws)
     assert policy == "none"
@@ -147,7 +150,7 @@ def test_no_price_no_card(tmp_path):
     ws = replace(ws, council=replace(ws.council, nation="nowhere"))
     summary = learn(ws, CLOSED, now=NOW)
     assert ws.ledger.select("SELECT * FROM cards").num_rows == 0
-    assert "landfill tax" in summary.notes[0]
+    assert "landfill tax" in summary.warnings[0]
     ws.ledger.close()
 
 

@@ -743,6 +743,8 @@ def test_an_append_killed_half_way_is_finished_by_the_next(ledger: Ledger, url: 
     writer.join(30)
     there = ledger.select("SELECT COUNT(*) AS n FROM assignments")["n"][0].as_py()
     assert ledger.append("assignments", assignments(200_000)) == 200_000 - there
+    if ledger._db.is_sqlite:
+        assert not list(ledger._db.file.path.parent.glob("*staging*"))
     assert ledger.select("SELECT COUNT(*) AS n FROM assignments")["n"].to_pylist() == [200_000]
 
 

@@ -49,6 +49,7 @@ def same(effect, estimate, se, tolerance=ORACLE):
     assert effect.se == pytest.approx(se, abs=tolerance)
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("missing", [0.0, 0.05])
 def test_agrees_with_statsmodels_hc2(weighted, missing):
@@ -64,6 +65,7 @@ def test_agrees_with_statsmodels_hc2(weighted, missing):
     assert (effect.n_treated, effect.n_control) == (treated.sum(), (1 - treated).sum())
 
 
+@pytest.mark.filterwarnings("ignore")  # warnings of the oracle's own making
 def test_agrees_with_pyfixest_hc2_and_strata():
     pd = pytest.importorskip("pandas")
     try:

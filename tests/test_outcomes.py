@@ -53,7 +53,9 @@ def plain(facts: Facts, outcome: Outcome) -> list[tuple[object, ...]]:
         if row["stream"] == stream and row["status"] != "not_presented":
             seen[row["unit_id"], row["collected_on"]].append(row)
     recorded = {Week.containing(day).number for _, day in seen}
-    weighed = {Week.containing(day).number for (_, day), rows in seen.items() if any(r["weight_g"] is not None for r in rows)}
+    weighed = {
+        Week.containing(day).number for (_, day), rows in seen.items() if any(r["weight_g"] is not None for r in rows)
+    }
     calendar = defaultdict(list)
     for row in facts.tables["calendar"]:
         if row["stream"] == stream:
@@ -123,17 +125,24 @@ def test_rates_are_shares_and_unknown_is_nan() -> None:
 
 def test_a_window_before_the_calendar_counts_the_weeks_it_covers() -> None:
     facts = Facts()
-    facts.add("households", "known_on", household_id="A", known_on=WEEK.monday, property_type="house", residual_round_id="r")
+    facts.add(
+        "households", "known_on", household_id="A", known_on=WEEK.monday, property_type="house", residual_round_id="r"
+    )
     for back in range(6):
         day = (WEEK - back).monday + timedelta(days=1)
         facts.add("calendar", "planned_on", round_id="r", stream=Stream.RESIDUAL, planned_on=day)
         facts.add("lifts", "collected_on", unit_id="A", stream=Stream.RESIDUAL, collected_on=day, bin_chip_id="",
                   status="lifted", weight_g=5_000, is_excess=0)  # fmt: skip
     with facts.connect() as connection:
-        connection.execute(f"CREATE TABLE windows AS SELECT 'A' AS unit_id, {WEEK.number - 25} AS first_week_no, {WEEK.number} AS last_week_no, 1 AS households")
+        connection.execute(
+            f"CREATE TABLE windows AS SELECT 'A' AS unit_id, {WEEK.number - 25} AS first_week_no, "
+            f"{WEEK.number} AS last_week_no, 1 AS households"
+        )
         rows = connection.execute(outcome_sql(Outcome.RESIDUAL_KG)).fetchnumpy()
     assert rows["weeks"].tolist() == [6]
-    values = outcome_values(Outcome.RESIDUAL_KG, *(rows[name] for name in ("total", "valid", "planned", "weeks", "households")))
+    values = outcome_values(
+        Outcome.RESIDUAL_KG, *(rows[name] for name in ("total", "valid", "planned", "weeks", "households"))
+    )
     assert same(float(values[0]), 5.0, 1e-15)
 
 

@@ -9,7 +9,20 @@ import pyarrow as pa
 import pytest
 
 from nudges.catalogue import load_templates
-from nudges.domain import Arm, Campaign, Language, Lead, Medium, MessageState, Outcome, Reason, Shares, Template, Unit
+from nudges.domain import (
+    Arm,
+    Campaign,
+    Language,
+    Lead,
+    Medium,
+    MessageState,
+    Outcome,
+    Reach,
+    Reason,
+    Shares,
+    Template,
+    Unit,
+)
 from nudges.errors import ConfigError, NotReadyError
 from nudges.ledger import Ledger, address_hash
 from nudges.rendering import compile_for, rebuild
@@ -33,7 +46,7 @@ def campaign(**arms):
         id="probe",
         title="Probe",
         segments=("all",),
-        arms=tuple(Arm(name, template, media) for name, (template, media) in arms.items()),
+        arms=tuple(Arm(name, template, media, Reach.ALL) for name, (template, media) in arms.items()),
         unit=Unit.HOUSEHOLD,
         outcome=Outcome.TAG_RATE,
         starts=WEEK,
@@ -179,6 +192,18 @@ def town(tmp_path):
     return made
 
 
+def test_an_arm_that_reaches_by_the_first_medium_writes_once(town):
+    arms = tuple(replace(arm, reach=Reach.FIRST) for arm in town.campaign.arms)
+    town.campaign = replace(town.campaign, arms=arms)
+    town.ws = replace(town.ws, campaigns={"probe": town.campaign})
+    town.ws.ledger.suppress(household_id="H9", source="test", now=NOW)
+    town.render()
+    # H1 has both and the arm names texts first, H3 has an email address only, H7 a phone only
+    assert sorted(town.messages()) == [("H1", "sms"), ("H3", "email"), ("H7", "sms")]
+    town.render()
+    assert sorted(town.messages()) == [("H1", "sms"), ("H3", "email"), ("H7", "sms")]
+
+
 def test_everyone_gets_messages_or_a_reason(town):
     town.ws.ledger.suppress(household_id="H9", source="test", now=NOW)
     summary = town.render()
@@ -198,7 +223,7 @@ def test_everyone_gets_messages_or_a_reason(town):
     assert summary.counts == {
         "sms": 2, "email": 2, "fragments": 3, "missing_fact": 2, "no_contact": 2, "no_collection": 1, "suppressed": 1,
     }  # fmt: skip
-    assert summary.notes == ("probe: templates/tag_feedback.j2, block sms: tag.reason not known for 2 households",)
+    assert summary.warnings == ("probe: templates/tag_feedback.j2, block sms: tag.reason not known for 2 households",)
     assert summary.facts == {"pence": 7.2}
 
 

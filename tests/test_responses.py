@@ -100,7 +100,7 @@ def test_unreadable_file_is_set_aside_and_named(town):
     answer(town, "good.jsonl", an_answer("e1", "delivered", "less000000sms"))
     summary = responses(town, WEEK, now=LATER)
     assert (summary.counts["new"], summary.counts["rejected"]) == (1, 1)
-    assert "bad.jsonl: answers: line 1" in summary.notes[0]
+    assert "bad.jsonl: answers: line 1" in summary.warnings[0]
     assert (folder / "rejected" / "bad.jsonl").exists()
 
 

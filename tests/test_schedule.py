@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nudges.domain import Lead, QuietHours
-from nudges.schedule import HORIZON, due_at, is_quiet, moment_of, next_allowed, plan
+from nudges.schedule import HORIZON, due_at, is_quiet, moment_of, plan
 from nudges.weeks import Week
 
 ZONE = ZoneInfo("Europe/London")
@@ -108,12 +108,6 @@ def test_rounds_with_no_collection_in_time_are_left_out():
     )  # fmt: skip
     assert set(slots) == {"A", "C"}
     assert slots["A"] == slots["C"]
-
-
-def test_next_allowed():
-    assert next_allowed(utc("2026-07-01T12:00"), council()) == utc("2026-07-01T12:00")
-    assert next_allowed(utc("2026-07-01T22:00"), council()) == utc("2026-07-02T07:00")
-    assert next_allowed(utc("2026-07-01T01:00"), council()) == utc("2026-07-01T07:00")
 
 
 hours = st.times(max_value=time(23, 59)).map(lambda t: t.replace(second=0, microsecond=0))

@@ -17,7 +17,7 @@ from nudges.scoring import (
     paired_gain,
     policy_value,
 )
-from nudges.uplift import COLD_START_UNITS, Evidence, Prices, decide, net_benefit, pence_per_outcome
+from nudges.uplift import COLD_START_UNITS, FEW_UNITS, Evidence, Prices, decide, net_benefit, pence_per_outcome
 
 ARMS = ("control", "text", "email")
 FREE = Prices(pence_per_outcome=-60.0, cost_pence=np.array([0.0, 2.4, 2.4]), budget_pence_per_household=1e9)
@@ -135,10 +135,16 @@ def test_a_cold_start_is_uniform():
 
 
 def test_on_null_data_the_model_is_not_used():
-    """At least 95 of 100 runs without any effect keep to none or a best arm, and most to none."""
+    """At least 95 of 100 runs without any effect keep the model out, and most find no arm either."""
     policies = [decide(evidence(seed=seed), estimators.load("dr_learner"), FREE, seed=0).policy for seed in range(100)]
     assert policies.count("model") <= 5
-    assert policies.count("none") >= 90
+    assert policies.count("uniform") >= 90  # few units: no proof is no verdict yet
+
+
+def test_without_proof_many_units_lead_to_none():
+    decision = decide(evidence(FEW_UNITS), estimators.load("dr_learner"), FREE, seed=0)
+    assert decision.policy == "none"
+    assert "no gain is proven" in decision.words
 
 
 def test_without_heterogeneity_the_best_arm_goes_to_everyone():
@@ -190,7 +196,7 @@ def test_a_message_dearer_than_it_is_worth_is_not_sent():
         return np.tile([-0.5, -0.5], (len(x), 1))
 
     dear = Prices(pence_per_outcome=-60.0, cost_pence=np.array([0.0, 80.0, 80.0]), budget_pence_per_household=1e9)
-    assert decide(evidence(effect=small), estimators.load("dr_learner"), dear, seed=0).policy == "none"
+    assert decide(evidence(FEW_UNITS, effect=small), estimators.load("dr_learner"), dear, seed=0).policy == "none"
 
 
 def test_the_budget_shrinks_what_a_policy_earns():

@@ -135,8 +135,14 @@ def test_quiet_until_is_the_first_moment_outside(moment, quiet):
 
 
 def test_a_message_lives_two_days():
-    assert not sending.is_expired(NOON - timedelta(days=2), NOON)
-    assert sending.is_expired(NOON - timedelta(days=2, seconds=1), NOON)
+    assert sending.over_before(Lead.NEXT_DAY, NOON, "Europe/London") == NOON - timedelta(days=2)
+    assert sending.over_before(Lead.MORNING_AFTER, NOON, "Europe/London") == NOON - timedelta(days=2)
+
+
+def test_tonight_is_over_at_the_councils_midnight():
+    # British Summer Time: midnight in London is 23:00 UTC of the day before.
+    noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert sending.over_before(Lead.EVENING_BEFORE, noon, "Europe/London") == datetime(2026, 6, 30, 23, tzinfo=UTC)
 
 
 # --- contacts

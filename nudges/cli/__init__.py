@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from nudges import __version__
 from nudges.cli import campaigns, data, running, starting
 from nudges.cli.console import report_error
 from nudges.errors import NudgesError
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="nudges",
@@ -68,20 +69,22 @@ for verb in (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (the error class's own), and exits with it when called as a script."""
     words = list(sys.argv[1:] if argv is None else argv)
-    json_wanted = "--json" in words
-    try:
-        code = app(words, standalone_mode=False) or 0
-    except NudgesError as error:
-        report_error(error, json_wanted=json_wanted)
-        code = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("Stopped by you. Running it again goes on where it was.\n")
-        code = 130
-    except BrokenPipeError:
-        code = 0
+    code = _run(words)
     if argv is None:
         sys.exit(code)
-    return int(code)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    try:
+        app(words, prog_name="nudges")
+    except SystemExit as end:  # how Typer ends, also after a usage error, which it has shown
+        code = end.code if isinstance(end.code, int) else int(bool(end.code))
+    except NudgesError as error:
+        report_error(error, json_wanted="--json" in words)
+        code = error.exit_code
+    else:
+        code = 0
+    if code == _INTERRUPTED:
+        sys.stderr.write("Stopped by you. Running it again goes on where it was.\n")
+    return code

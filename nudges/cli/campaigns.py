@@ -7,41 +7,48 @@ from typing import Annotated
 import typer
 
 from nudges.cli.console import say, show, table
-from nudges.cli.context import Json, WeekOption, home, now, week_of, workspace
+from nudges.cli.context import Json, LookWeek, home, now, week_to_look_at, workspace
 from nudges.errors import ConfigError
 
 CampaignArgument = Annotated[str, typer.Argument(help="Campaign id: the file name in campaigns/ without .toml.")]
 
 
-def plan(campaign: CampaignArgument, week: WeekOption = None, json_wanted: Json = False) -> None:
+def plan(campaign: CampaignArgument, week: LookWeek = None, json_wanted: Json = False) -> None:
     """Say who would get what, who would not and why, what it costs, and what effect it could show. Writes nothing."""
     from nudges.cli.planning import print_plan
+    from nudges.steps.plan import as_dict
     from nudges.steps.plan import plan as plan_of
 
-    result = plan_of(workspace(), campaign, week_of(week), now=now())
-    if not show(result, json_wanted=json_wanted):
+    ws = workspace()
+    result = plan_of(ws, campaign, week_to_look_at(ws, week), now=now())
+    if not show(as_dict(result), json_wanted=json_wanted):
         print_plan(result)
 
 
 def preview(
     name: Annotated[str, typer.Argument(help="A template or a campaign.")],
-    week: WeekOption = None,
+    week: LookWeek = None,
     json_wanted: Json = False,
 ) -> None:
     """Show the words: a template for made-up households, or a campaign's first messages for real ones."""
     from nudges.steps.preview import preview as preview_of
 
-    samples = preview_of(workspace(), name, week_of(week), now=now())
+    ws = workspace()
+    samples = preview_of(ws, name, week_to_look_at(ws, week), now=now())
     if show(samples, json_wanted=json_wanted):
         return
+    if not samples:
+        say(f"{name}: nobody would get a message.")
     for sample in samples:
-        say("─" * 72)
         size = f"{sample.fragments} fragment{'s' if sample.fragments != 1 else ''}, " if sample.medium == "sms" else ""
-        say(f"{sample.template} · {sample.medium} · {sample.language} · {sample.who} · {size}{sample.cost_pence:g}p")
+        price = "" if sample.refused else f" · {size}{sample.cost_pence:g}p"
+        say("─" * 72)
+        say(f"{sample.template} · {sample.medium} · {sample.language}{price}")
+        say(f"for: {sample.who}")
         if sample.subject:
             say(f"Subject: {sample.subject}")
         say()
-        say(sample.text)
+        say(sample.refused or sample.text)
         say()
 
 
@@ -68,7 +75,7 @@ def approve(
     ] = None,
     max_pence: Annotated[int | None, typer.Option(help="Most pence a week. Default: the campaign's budget.")] = None,
     note: Annotated[str, typer.Option(help="In your words.")] = "",
-    week: WeekOption = None,
+    week: LookWeek = None,
     json_wanted: Json = False,
 ) -> None:
     """Approve a campaign as it stands: its words, its audience rule, a cap and a cost. Any edit voids it."""
@@ -77,7 +84,7 @@ def approve(
 
     ws = workspace()
     if max_messages is None:
-        max_messages = -(-plan_of(ws, campaign, week_of(week), now=now()).to_send * 11 // 10)
+        max_messages = -(-plan_of(ws, campaign, week_to_look_at(ws, week), now=now(), show=0).to_send * 11 // 10)
     pence = ws.campaign(campaign).budget_pence if max_pence is None else max_pence
     approval = approve_campaign(ws, campaign, by=by, max_messages=max_messages, max_pence=pence, now=now(), note=note)
     if not show(approval, json_wanted=json_wanted):

@@ -84,7 +84,9 @@ def show_summary(summary: Summary) -> None:
     for name, fact in summary.facts.items():
         say(f"    {name.replace('_', ' ')}: {number_text(fact)}")
     for note in summary.notes:
-        say(f"    ! {note}")
+        say(f"    {note}")
+    for warning in summary.warnings:
+        say(f"    ! {warning}")
 
 
 def report_error(error: NudgesError, *, json_wanted: bool) -> None:

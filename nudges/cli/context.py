@@ -18,9 +18,18 @@ WeekOption = Annotated[
     str | None,
     typer.Option("--week", help="ISO week whose data is used, like 2026-W48. Default: the last whole week."),
 ]
+LookWeek = Annotated[
+    str | None,
+    typer.Option("--week", help="ISO week to look at, like 2026-W48. Default: the last whole week with facts."),
+]
 Campaigns = Annotated[
     list[str] | None, typer.Option("--campaign", help="Only this campaign. Repeat for more. Default: all that run.")
 ]
+
+_NEWEST = """
+SELECT MAX(week_no) AS week_no FROM files
+WHERE is_live = 1 AND week_no <= :upto AND table_name IN ('lifts', 'tags', 'loads')
+"""
 
 
 def now() -> datetime:
@@ -41,6 +50,15 @@ def home() -> Path:
 def week_of(text: str | None) -> Week:
     """The week asked for, or the last whole week."""
     return Week.parse(text) if text else Week.containing(now().date()) - 1
+
+
+def week_to_look_at(ws: Workspace, text: str | None) -> Week:
+    """The week asked for, or the last whole week that has lifts, tags or loads."""
+    last = week_of(text)
+    if text:
+        return last
+    newest = ws.ledger.select(_NEWEST, upto=last.number)["week_no"][0].as_py()
+    return last if newest is None else Week(int(newest))
 
 
 def day_of(text: str | None) -> date | None:

@@ -9,7 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from nudges.cli.console import number_text, say, show, table
-from nudges.cli.context import Json, WeekOption, day_of, now, week_of, workspace
+from nudges.cli.context import Json, LookWeek, day_of, now, week_to_look_at, workspace
+from nudges.errors import DataError
+from nudges.steps.ingest import DropResult
+from nudges.weeks import Week
 
 
 def ingest(
@@ -24,29 +27,46 @@ def ingest(
     """Load drops: households, contacts, calendar, lifts, tags or loads. A bad row never stops a good one."""
     from nudges.steps.ingest import load_drops
 
-    moment = now()
-    results = load_drops(workspace(), paths, now=moment, as_of=day_of(as_of) or moment.date())
-    if show(results, json_wanted=json_wanted):
-        return
-    if not results:
+    ws, moment = workspace(), now()
+    week = Week.containing(moment.date())
+    drops = load_drops(ws, week, now=moment, paths=paths, as_of=day_of(as_of))
+    if not show(drops, json_wanted=json_wanted):
+        _print_drops(drops)
+    if any(drop.problem for drop in drops):
+        raise typer.Exit(DataError.exit_code)
+
+
+def _print_drops(drops: Sequence[DropResult]) -> None:
+    read = [drop for drop in drops if not drop.problem]
+    loaded = [drop for drop in read if not drop.is_repeat]
+    if not drops:
         say("Nothing to load: var/inbox is empty.")
-    else:
+    if loaded:
         table(
-            ("file", "table", "accepted", "replaced", "unchanged", "quarantined"),
-            [(r.file, r.table, r.accepted, r.replaced, r.unchanged, r.quarantined) for r in results],
-            right=(2, 3, 4, 5),
+            ("file", "table", "rows", "accepted", "replaced", "unchanged", "quarantined"),
+            [(d.file, d.table, d.rows, d.accepted, d.replaced, d.unchanged, d.quarantined) for d in loaded],
+            right=(2, 3, 4, 5, 6),
         )
-    for result in results:
-        for reason, count in result.reasons.items():
-            say(f"    {result.file}: {count:,} rows in quarantine: {reason}")
+    for drop in loaded:
+        for reason, count in drop.reasons.items():
+            say(f"    {drop.file}: {count:,} rows in quarantine: {reason}")
+        if drop.ignored:
+            say(f"    {drop.file}: columns that nothing reads: {', '.join(drop.ignored)}")
+    if len(read) > len(loaded):
+        again = len(read) - len(loaded)
+        say(f"{again:,} file{'' if again == 1 else 's'} seen before: nothing changed.")
+    for drop in drops:
+        if drop.problem:
+            say(f"✗ {drop.problem}")
 
 
-def segments(week: WeekOption = None, json_wanted: Json = False) -> None:
+def segments(week: LookWeek = None, json_wanted: Json = False) -> None:
     """List every segment: how many households, what share, what changed since last week, which overlap."""
     from nudges.steps.features import features
     from nudges.steps.segments import count_segments
 
-    ws, chosen, moment = workspace(), week_of(week), now()
+    ws, moment = workspace(), now()
+    chosen = week_to_look_at(ws, week)
     features(ws, chosen, now=moment)
     counts = count_segments(ws, chosen, now=moment)
     if show(counts, json_wanted=json_wanted):
@@ -84,13 +104,14 @@ def _print_overlaps(counts: Sequence[Any]) -> None:
 
 def why(
     household: Annotated[str, typer.Argument(help="Household id, as in the register.")],
-    week: WeekOption = None,
+    week: LookWeek = None,
     json_wanted: Json = False,
 ) -> None:
     """Print one household's whole trail: features, segments, draws, reasons, messages, events, outcomes."""
     from nudges.steps.why import why as trail_of
 
-    trail = trail_of(workspace(), household, week_of(week))
+    ws = workspace()
+    trail = trail_of(ws, household, week_to_look_at(ws, week))
     if show(trail, json_wanted=json_wanted):
         return
     drawn = "in the holdout: no campaign touches it" if trail.is_holdout else "not in the holdout"

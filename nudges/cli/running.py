@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nudges.cli.console import out, say, show, show_summary
-from nudges.cli.context import Campaigns, Json, WeekOption, now, week_of, workspace
+from nudges.cli.context import Campaigns, Json, LookWeek, WeekOption, now, week_of, week_to_look_at, workspace
 from nudges.domain import Summary
 
 Scope = Annotated[str, typer.Argument(help="A campaign, or `all`.")]
@@ -91,11 +91,12 @@ def _turn(scope: str, *, on: bool, by: str, reason: str, json_wanted: bool) -> N
         say(f"{word}: {scope}. {accepted:,} messages had left, {waiting:,} wait.")
 
 
-def report(week: WeekOption = None, campaign: Campaigns = None, json_wanted: Json = False) -> None:
+def report(week: LookWeek = None, campaign: Campaigns = None, json_wanted: Json = False) -> None:
     """Measure again and write the impact pages."""
     from nudges.steps.weekly import run_step
 
-    ws, chosen = workspace(), week_of(week)
+    ws = workspace()
+    chosen = week_to_look_at(ws, week)
     summaries = [run_step(ws, name, chosen, clock=now, campaigns=campaign) for name in ("measure", "report")]
     _show_all(summaries, json_wanted=json_wanted)
 

@@ -11,7 +11,10 @@ from nudges.domain.vocabulary import EventKind, Medium, ReceiptStatus, Stream
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What one step did, for people, JSON and artifacts. No personal data in it."""
+    """What one step did, for people, JSON and artifacts. No personal data in it.
+
+    `notes` say how it came to be; `warnings` want a person to look: a run with one is called degraded.
+    """
 
     step: str
     week: str
@@ -19,6 +22,7 @@ class Summary:
     counts: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, str | float | int | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

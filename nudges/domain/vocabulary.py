@@ -24,6 +24,13 @@ class Medium(StrEnum):
     EMAIL = "email"
 
 
+class Reach(StrEnum):
+    """By how many of its media an arm writes to one household."""
+
+    FIRST = "first"  # the first in the arm's order that the household can be reached by: one message
+    ALL = "all"  # every one it can be reached by
+
+
 class Language(StrEnum):
     """Languages a template can be written in."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
 
-from nudges.domain.vocabulary import CONTROL, Language, Lead, Medium, Outcome, Purpose, Stream, Unit
+from nudges.domain.vocabulary import CONTROL, Language, Lead, Medium, Outcome, Purpose, Reach, Stream, Unit
 from nudges.weeks import Week
 
 
@@ -77,11 +77,12 @@ class Council:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One nudge of a campaign: a template over one or more media."""
+    """One nudge of a campaign: a template over one or more media, best first."""
 
     id: str
     template: str
     media: tuple[Medium, ...]
+    reach: Reach = Reach.FIRST
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ Bit 25 is the week itself and bit 0 the oldest of the 26 looked at. One BIT_OR o
 conditional counts: it is exact in any order of rows and keeps the state of a group small enough for one machine.
 """
 
+# Every value put into the text is a week number or a word of ours.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -60,9 +63,7 @@ def newest(weeks: str) -> str:
 
 
 def _total(code: str, n: int, of: Callable[[int], int], factor: int) -> str:
-    return " + ".join(
-        f"CASE WHEN ({code} & {_bit(back) * factor}) = 0 THEN 0 ELSE {of(back)} END" for back in range(n)
-    )
+    return " + ".join(f"CASE WHEN ({code} & {_bit(back) * factor}) = 0 THEN 0 ELSE {of(back)} END" for back in range(n))
 
 
 def _bit(back: int) -> int:

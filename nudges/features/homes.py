@@ -1,5 +1,8 @@
 """Turns households, contacts, tags and past messages into sums: common table expressions of the features query."""
 
+# Every value put into the text is a week number or a word of ours.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from nudges.domain import Stream
@@ -9,6 +12,7 @@ _MESSAGES = "messages_4w, messages_26w, weeks_since_message, delivered_26w, clic
 
 
 def home_ctes(week: Week) -> list[str]:
+    """`homes` (the newest row of each household), `stores` (their size) and `reach` (which contacts are known)."""
     end = f"week_no <= {week.number} AND known_on <= DATE '{week.sunday}'"
     return [
         f"""homes AS (
@@ -33,6 +37,7 @@ def home_ctes(week: Week) -> list[str]:
 
 
 def tag_ctes(week: Week) -> list[str]:
+    """`tagged`: tagged lifts of each unit, several reasons on one day being one, and the newest tag."""
     w = week.number
     counts = ",\n    ".join(
         f"COUNT(CASE WHEN week_no > {w - n} THEN 1 END) AS tags_{n},\n"
@@ -62,6 +67,7 @@ def tag_ctes(week: Week) -> list[str]:
 
 
 def message_ctes(week: Week) -> list[str]:
+    """`messaged` (past messages of each household) and `people` (everything known by household)."""
     w = week.number
     return [
         f"""messaged AS (

@@ -6,6 +6,9 @@ collections) are put together by day as well, which costs far more; a unit is on
 than weeks.
 """
 
+# Every value put into the text is a week number or a word of ours.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from nudges.domain import Stream
@@ -60,7 +63,8 @@ def unit_ctes(week: Week) -> list[str]:
 def recorded_cte() -> str:
     """`recorded`: weeks with any row of a stream, as one set a stream."""
     each = [
-        f"SELECT '{stream}' AS stream, BIT_OR({bits.first_plane(code)} | {bits.second_plane(code)}) AS weeks FROM counted"
+        f"SELECT '{stream}' AS stream, BIT_OR({bits.first_plane(code)} | {bits.second_plane(code)}) AS weeks "
+        "FROM counted"
         for stream in Stream
         for code in (f"{stream}_code",)
     ]
@@ -79,7 +83,8 @@ def _counted_cte(week: Week) -> str:
     {columns}
   FROM (
     SELECT l.unit_id, l.stream, CASE WHEN l.status = 'lifted' THEN k.bit ELSE k.second_bit END AS code,
-      CASE WHEN l.is_excess = 1 THEN k.bit ELSE 0 END + CASE WHEN l.status = 'missed' THEN k.second_bit ELSE 0 END AS marks
+      CASE WHEN l.is_excess = 1 THEN k.bit ELSE 0 END
+        + CASE WHEN l.status = 'missed' THEN k.second_bit ELSE 0 END AS marks
     FROM lifts AS l JOIN weeks AS k ON k.week_no = l.week_no
     WHERE {recent(week)}
   ) AS seen
@@ -89,7 +94,7 @@ def _counted_cte(week: Week) -> str:
 
 def _several_cte() -> str:
     each = [
-        f"SELECT unit_id, '{stream}' AS stream FROM counted WHERE {stream}_rows >\n    {bits.count_either(f'{stream}_code')}"
+        f"SELECT unit_id, '{stream}' AS stream FROM counted WHERE {stream}_rows > {bits.count_either(f'{stream}_code')}"
         for stream in Stream
     ]
     return "several AS (\n  " + "\n  UNION ALL ".join(each) + "\n)"
@@ -100,7 +105,8 @@ def _by_day_cte(w: int) -> str:
     for stream in Stream:
         columns.append(f"MAX(CASE WHEN stream = '{stream}' THEN 1 ELSE 0 END) AS {stream}_several")
         columns += [
-            f"COUNT(CASE WHEN stream = '{stream}' AND {since(w, n)} AND {_DAY_TESTS[name]} THEN 1 END) AS {stream}_{name}_{n}"
+            f"COUNT(CASE WHEN stream = '{stream}' AND {since(w, n)} AND {_DAY_TESTS[name]} THEN 1 END) "
+            f"AS {stream}_{name}_{n}"
             for name, windows in COUNTS.items()
             for n in windows
         ]

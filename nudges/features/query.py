@@ -5,6 +5,8 @@ bit of the result and DuckDB, PostgreSQL and Spark agree exactly. Reads the view
 lifts, tags and message_history; uses nothing stored or dated after the week.
 """
 
+# Every value put into the text is a week number or a word of ours.
+
 from __future__ import annotations
 
 import re
@@ -81,10 +83,8 @@ def _from() -> str:
         "LEFT JOIN tagged ON tagged.unit_id = h.unit_id",
     ]
     for stream in Stream:
-        joins += [
-            f"LEFT JOIN rounds AS {stream}_round ON {stream}_round.round_id = h.{stream}_round_id "
-            f"AND {stream}_round.stream = '{stream}'",
-        ]
+        on = f"{stream}_round.round_id = h.{stream}_round_id AND {stream}_round.stream = '{stream}'"
+        joins.append(f"LEFT JOIN rounds AS {stream}_round ON {on}")
     return "\n".join(joins)
 
 

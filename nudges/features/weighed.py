@@ -4,6 +4,9 @@ A collection of a unit is *known* when it was weighed or nothing was out, *unkno
 lifted without a weight. Weeks in which no lorry weighed anything are left out altogether.
 """
 
+# Every value put into the text is a week number or a word of ours.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from nudges.features import bits
@@ -19,7 +22,7 @@ _IS_KNOWN = "is_lifted = 1 AND is_void = 0 AND is_unweighed = 0"
 
 
 def kilo_ctes(week: Week) -> list[str]:
-    """`weighed` (sums by unit), `weighed_weeks`, `kilos` (with the collections not known), `unit_facts` (all of a unit)."""
+    """`weighed` (sums by unit), `weighed_weeks`, `kilos` (with what is not known), `unit_facts` (all of a unit)."""
     w = week.number
     missing = "(e.weeks - (e.weeks & COALESCE(g.weeks, 0)))"
     return [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import adbc_driver_sqlite.dbapi as adbc
@@ -29,8 +31,7 @@ def append(database: Database, table: str, rows: pa.Table) -> int:
         "WHERE rowid > ? AND rowid <= ? ON CONFLICT DO NOTHING"
     )
     inserted = 0
-    with tempfile.TemporaryDirectory(prefix="nudges-staging-") as folder:
-        staging = Path(folder) / "staging.db"
+    with _staging_file(database.file.path) as staging:
         _stage(staging, rows)
         with database.connected() as connection:
             connection.detach()  # closed at the end, with these settings
@@ -43,6 +44,30 @@ def append(database: Database, table: str, rows: pa.Table) -> int:
                 with database.transaction(connection):
                     inserted += connection.exec_driver_sql(insert, (low, low + CHUNK_ROWS)).rowcount
     return inserted
+
+
+@contextmanager
+def _staging_file(ledger: Path) -> Iterator[Path]:
+    """A file beside the ledger named after this process and thread; those of killed processes are removed."""
+    for left in ledger.parent.glob(f"{ledger.name}.staging-*"):
+        if not _is_running(int(left.name.rpartition("-")[0].rpartition("-")[2])):
+            left.unlink(missing_ok=True)
+    path = ledger.with_name(f"{ledger.name}.staging-{os.getpid()}-{threading.get_ident()}")
+    path.unlink(missing_ok=True)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _stage(path: Path, rows: pa.Table) -> None:

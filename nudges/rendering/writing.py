@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from typing import Any
@@ -131,8 +131,8 @@ def _spoken(
     return names, links, columns
 
 
-def _rows(columns: Sequence[Sequence[Any]], count: int) -> Sequence[tuple[Any, ...]]:
-    return list(zip(*columns, strict=True)) if columns else [()] * count
+def _rows(columns: Sequence[Sequence[Any]], count: int) -> Iterable[tuple[Any, ...]]:
+    return zip(*columns, strict=True) if columns else [()] * count
 
 
 def _picked(chunk: Mapping[str, Sequence[Any]], rows: Sequence[int], total: int) -> Mapping[str, Sequence[Any]]:

@@ -59,19 +59,19 @@ def approve(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str
     """Move planned messages of `week` to approved where a valid approval covers them; say why where none does."""
     plans = {name: plan for name, plan in _plans(ws, week).items() if not campaigns or name in campaigns}
     approved, waiting = 0, 0
-    notes: list[str] = []
+    warnings: list[str] = []
     for name, plan in sorted(plans.items()):
         problems = _problems(ws, name, plan)
         if problems:
             waiting += plan.planned
-            notes += problems
+            warnings += problems
         else:
             approved += _release(ws, week, name, now)
     headline = f"{approved} messages approved" if approved or not waiting else "No message approved"
     if waiting:
         headline += f", {waiting} wait for approval"
     counts = {"approved": approved, "waiting": waiting, "campaigns": len(plans)}
-    return Summary("approve", str(week), headline + ".", counts=counts, notes=tuple(notes))
+    return Summary("approve", str(week), headline + ".", counts=counts, warnings=tuple(warnings))
 
 
 def _plans(ws: Workspace, week: Week) -> dict[str, _Plan]:

@@ -65,7 +65,7 @@ def _sum(rows: pa.Table, column: str) -> int:
 
 
 def _known(rows: pa.Table, column: str) -> int:
-    return rows.num_rows - int(rows[column].null_count)
+    return int(rows.num_rows) - int(rows[column].null_count)
 
 
 def _positive(rows: pa.Table, column: str) -> int:

@@ -76,12 +76,12 @@ class _Choice:
 def learn(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str] | None = None) -> Summary:  # noqa: ARG001
     """Decide the policy of every running campaign from outcomes closed by the end of `week`; same rows, same model."""
     facts: dict[str, str | float | int | None] = {}
-    notes = []
+    notes, warnings = [], []
     for campaign in ws.running(week, campaigns):
         try:
             card = _learned(ws, campaign, week)
         except UnsupportedError as reason:
-            notes.append(f"{campaign.id}: no price for an effect, so the policy stays as it is. {reason}")
+            warnings.append(f"{campaign.id}: no price for an effect, so the policy stays as it is. {reason}")
             continue
         row = {"campaign": campaign.id, "week_no": week.number, "policy": card.policy, "card": card.to_json()}
         ws.ledger.replace("cards", pa.Table.from_pylist([row]), campaign=campaign.id, week_no=week.number)

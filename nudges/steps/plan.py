@@ -101,9 +101,9 @@ class Detectable:
 class Plan:
     """A campaign's week as it would be chosen now.
 
-    `to_send` counts messages, `pence` is what they are expected to cost. `detectable` is None without a past. `drafts`
-    are the words as rendered for up to MOST_DRAFTED of the chosen households, with fragments, facts that are missing and
-    the first messages; None when none were asked for. They are personal: for the officer's eyes, never for a log.
+    `to_send` counts messages, `pence` is what they are expected to cost. `detectable` is None without a past.
+    `drafts` are the words as rendered for up to MOST_DRAFTED of the chosen households, with fragments, missing facts
+    and the first messages; None when none were asked for. Personal: for the officer's eyes, never for a log.
     """
 
     campaign: str

@@ -26,7 +26,7 @@ def responses(ws: Workspace, week: Week, *, now: datetime) -> Summary:
     """
     folder = ws.var / "outbox" / ANSWERS
     kinds: Counter[str] = Counter()
-    files, new, notes = 0, 0, []
+    files, new, warnings = 0, 0, []
     for file in sorted(folder.glob("*.jsonl")):
         try:
             for events in _batches(file, ws.environment, now):
@@ -36,10 +36,10 @@ def responses(ws: Workspace, week: Week, *, now: datetime) -> Summary:
             _put(file, folder / "done")
         except DataError as error:
             _put(file, folder / "rejected")
-            notes.append(f"{file.name}: {error} The file is in answers/rejected.")
+            warnings.append(f"{file.name}: {error} The file is in answers/rejected.")
     headline = f"{new} new answers heard from {files} files." if files else "No answers waiting."
-    counts = {"new": new, "files": files, "rejected": len(notes), **kinds}
-    return Summary("responses", str(week), headline, counts=counts, notes=tuple(notes))
+    counts = {"new": new, "files": files, "rejected": len(warnings), **kinds}
+    return Summary("responses", str(week), headline, counts=counts, warnings=tuple(warnings))
 
 
 def receive(ws: Workspace, provider: str, raw: bytes, headers: Mapping[str, str], *, url: str, now: datetime) -> int:

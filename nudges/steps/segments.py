@@ -56,7 +56,7 @@ def segments(ws: Workspace, week: Week, *, now: datetime) -> Summary:
         headline=f"{len(counts)} segments, {len(outside)} outside what was expected",
         counts={count.id: count.count for count in counts},
         facts={f"{count.id} change": count.change_since_last_week for count in counts},
-        notes=tuple(_note(count) for count in outside),
+        warnings=tuple(_warning(count) for count in outside),
     )
 
 
@@ -169,7 +169,8 @@ def _counted(
     pairs = {
         (a, b): n
         for a, b, n in room.execute(
-            "SELECT a.segment, b.segment, COUNT(*) FROM membership a JOIN membership b USING (household_id) GROUP BY ALL"
+            "SELECT a.segment, b.segment, COUNT(*) FROM membership a JOIN membership b USING (household_id) "
+            "GROUP BY a.segment, b.segment"
         ).fetchall()
     }
     listed = list(listed)
@@ -201,6 +202,7 @@ def _counts_of(ws: Workspace, week: Week, paths: Iterable[str]) -> dict[str, int
     return dict(zip(members["segment"].to_pylist(), members["count_all"].to_pylist(), strict=True))
 
 
-def _note(count: SegmentCount) -> str:
+def _warning(count: SegmentCount) -> str:
     low, high = count.expected
-    return f"segments/{count.id}.sql: {count.share:.1%} of households, expected {low:.0%} to {high:.0%}. Look at the facts or the rule."
+    share = f"{count.share:.1%} of households, expected {low:.1%} to {high:.1%}"
+    return f"segments/{count.id}.sql: {share}. Look at the facts, then at the rule."

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from nudges.domain import Campaign, Medium, MessageState
+from nudges.domain import Arm, Campaign, Medium, MessageState, Reach
 from nudges.draws import LANES, LEARN, Salts, given_arms, place, propensities
 from nudges.eligibility import Standing, reasons, sendable
 from nudges.errors import ConfigError
@@ -57,7 +57,6 @@ class Chosen:
         cost_pence: (n,) expected price of the message, 0 where none goes.
         medium_pence: expected spend by medium.
         medium_messages: messages by medium.
-        is_new: nothing was committed for this week before.
     """
 
     scope: Scope
@@ -73,11 +72,10 @@ class Chosen:
     cost_pence: Floats
     medium_pence: Mapping[Medium, float]
     medium_messages: Mapping[Medium, int]
-    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Reachable:
     """Who could be written to under each arm; (n, n_arms), the control's column False and 0."""
 
     known: Flags
@@ -133,14 +131,14 @@ def choosing(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.D
         cost_pence=np.where(goes, cost, 0.0),
         medium_pence={medium: pence for medium, (_, pence) in by_medium.items()},
         medium_messages={medium: count for medium, (count, _) in by_medium.items()},
-        is_new=not stored,
     )
 
 
 def expected_prices(ws: Workspace, campaign: Campaign, week: Week) -> dict[tuple[str, Medium], float]:
     """Pence of one message by arm and medium: what this campaign's cost before, or one fragment and one email."""
     past = ws.ledger.select(_PRICES, campaign=campaign.id, week=week.number, dropped=MessageState.DROPPED).to_pylist()
-    known = {(row["arm"], row["medium"]): float(row["pence"]) for row in past}
+    # Databases add floats in their own order: rounded, so that the same rows give the same prices.
+    known = {(row["arm"], row["medium"]): round(float(row["pence"]), 6) for row in past}
     first = {Medium.SMS: ws.council.pence_per_fragment, Medium.EMAIL: ws.council.pence_per_email}
     return {
         (arm.id, medium): known.get((arm.id, medium), first[medium]) for arm in campaign.arms for medium in arm.media
@@ -149,18 +147,30 @@ def expected_prices(ws: Workspace, campaign: Campaign, week: Week) -> dict[tuple
 
 def arm_costs(campaign: Campaign, prices: Mapping[tuple[str, Medium], float]) -> Floats:
     """Expected pence of each arm's message to a household with all its media, (n_arms,)."""
-    return np.array([0.0, *(sum(prices[arm.id, medium] for medium in arm.media) for arm in campaign.arms)])
+    used = {arm.id: arm.media[:1] if arm.reach is Reach.FIRST else arm.media for arm in campaign.arms}
+    return np.array([0.0, *(sum(prices[arm, medium] for medium in media) for arm, media in used.items())])
 
 
-def _reach(campaign: Campaign, scope: Scope, prices: Mapping[tuple[str, Medium], float]) -> Reach:
+def _reach(campaign: Campaign, scope: Scope, prices: Mapping[tuple[str, Medium], float]) -> Reachable:
     shape = (len(scope.unit), len(campaign.arm_ids))
     known, opened, cost = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool), np.zeros(shape)
     for column, arm in enumerate(campaign.arms, start=1):
-        for medium in arm.media:
+        for medium, goes in _carried(arm, scope).items():
             known[:, column] |= scope.known[medium]
             opened[:, column] |= scope.open[medium]
-            cost[:, column] += scope.open[medium] * prices[arm.id, medium]
-    return Reach(known, opened, cost)
+            cost[:, column] += goes * prices[arm.id, medium]
+    return Reachable(known, opened, cost)
+
+
+def _carried(arm: Arm, scope: Scope) -> dict[Medium, Flags]:
+    """Which households each medium of an arm would carry a message to: every open one, or only the first."""
+    carried: dict[Medium, Flags] = {}
+    taken = np.zeros(len(scope.unit), dtype=bool)
+    for medium in arm.media:
+        carried[medium] = scope.open[medium] & ~taken
+        if arm.reach is Reach.FIRST:
+            taken |= scope.open[medium]
+    return carried
 
 
 def _of_arm(matrix: NDArray[np.generic], arm: NDArray[np.intp]) -> NDArray[np.generic]:
@@ -174,7 +184,7 @@ def _given(
     connection: duckdb.DuckDBPyConnection,
     *,
     scope: Scope,
-    reach: Reach,
+    reach: Reachable,
     policy: str,
 ) -> tuple[_Given, float]:
     """Lanes by hash, arms by lane and policy, and the dual price."""
@@ -209,7 +219,7 @@ def _given(
 
 
 def _demand(
-    ws: Workspace, campaign: Campaign, week: Week, *, scope: Scope, reach: Reach, learn_arm: NDArray[np.intp]
+    ws: Workspace, campaign: Campaign, week: Week, *, scope: Scope, reach: Reachable, learn_arm: NDArray[np.intp]
 ) -> Demand:
     """Budget for the best lane once the learn lane is paid, blown up to all units so that lanes cannot matter."""
     ready = reach.open & (scope.has_service & ~scope.is_capped)[:, None]
@@ -257,7 +267,7 @@ def _codes(column: pa.ChunkedArray, words: tuple[str, ...], campaign: Campaign) 
     return np.asarray(found.to_numpy(), dtype=np.intp)
 
 
-def _standing(scope: Scope, given: _Given, reach: Reach, *, is_stopped: bool) -> Standing:
+def _standing(scope: Scope, given: _Given, reach: Reachable, *, is_stopped: bool) -> Standing:
     n = len(scope.unit)
     return Standing(
         has_service=scope.has_service,
@@ -284,8 +294,8 @@ def _by_medium(
     """Messages and expected pence by medium."""
     counts: dict[Medium, tuple[int, float]] = {}
     for column, each in enumerate(campaign.arms, start=1):
-        for medium in each.media:
-            count = int((goes & (arm == column) & scope.open[medium]).sum())
+        for medium, carried in _carried(each, scope).items():
+            count = int((goes & (arm == column) & carried).sum())
             messages, pence = counts.get(medium, (0, 0.0))
             counts[medium] = (messages + count, pence + count * prices[each.id, medium])
     return counts

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from nudges import channels
 from nudges.channels import Channel, ChannelSettings
-from nudges.domain import Medium, MessageState, Summary
+from nudges.domain import Lead, Medium, MessageState, Summary
 from nudges.errors import LateRunError, ProviderError
-from nudges.sending import EXPIRES_AFTER, in_quiet_hours, is_late, quiet_until
+from nudges.sending import in_quiet_hours, is_late, over_before, quiet_until
 from nudges.steps.deliver.doubts import in_doubt, resolve, take_over
 from nudges.steps.deliver.handing import Handover
 from nudges.steps.deliver.letters import FreshSuppressions, Words, latest_addresses
@@ -24,7 +24,10 @@ _DUE = """
 SELECT household_id, medium, COUNT(*) AS n FROM messages
 WHERE state IN ('approved', 'retry') AND due_at <= :now GROUP BY household_id, medium
 """
-_OVER = "SELECT message_id FROM messages WHERE state IN ('planned', 'approved', 'retry') AND due_at < :before"
+_OVER = """
+SELECT message_id FROM messages
+WHERE state IN ('planned', 'approved', 'retry') AND due_at < :before AND template IN :templates
+"""
 _LEFT = """
 SELECT state, COUNT(*) AS n FROM messages
 WHERE due_at <= :now AND state IN ('approved', 'retry', 'claimed', 'in_doubt') GROUP BY state
@@ -111,12 +114,17 @@ def _settle_doubts(run: Handover, opened: _Opened) -> None:
 
 
 def _drop_expired(run: Handover) -> None:
-    before = run.now - EXPIRES_AFTER
-    ids = run.ws.ledger.select(_OVER, before=before).column("message_id").to_pylist()
+    """Drop what would come too late to make sense, by when its template says it is meant."""
     states = [MessageState.PLANNED, MessageState.APPROVED, MessageState.RETRY]
-    dropped = run.ws.ledger.set_state(ids, MessageState.DROPPED, reason=_EXPIRED, now=run.now, only_from=states)
-    if dropped:
-        run.dropped[_EXPIRED] += dropped
+    for lead in Lead:
+        templates = sorted({template.id for template in run.ws.templates.values() if template.lead is lead})
+        if templates:
+            before = over_before(lead, run.now, run.ws.council.timezone)
+            ids = run.ws.ledger.select(_OVER, before=before, templates=templates).column("message_id").to_pylist()
+            if dropped := run.ws.ledger.set_state(
+                ids, MessageState.DROPPED, reason=_EXPIRED, now=run.now, only_from=states
+            ):
+                run.dropped[_EXPIRED] += dropped
 
 
 def _summary(run: Handover, week: Week) -> Summary:
@@ -138,7 +146,8 @@ def _summary(run: Handover, week: Week) -> Summary:
         if counts[key]
     )
     facts = {f"dropped_{reason}": number for reason, number in sorted(run.dropped.items())}
-    return Summary("deliver", str(week), headline + ".", counts=counts, facts=facts, notes=(*run.notes, *_gap(counts)))
+    warnings = (*run.warnings, *([] if run.notes else _gap(counts)))
+    return Summary("deliver", str(week), headline + ".", counts=counts, facts=facts, notes=tuple(run.notes), warnings=warnings)
 
 
 def _gap(counts: Mapping[str, int]) -> Sequence[str]:

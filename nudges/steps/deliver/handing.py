@@ -40,6 +40,7 @@ class Handover:
     counts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     broken: str = ""
     _begun: float = field(init=False)
 
@@ -122,8 +123,8 @@ class _Line:
             self.rests = f"{self.provider} asked to wait; the next delivery goes on."
         elif self.unanswered >= ERROR_BUDGET:
             self.rests = f"{self.provider} left {self.unanswered} calls in a row unanswered; the next delivery goes on."
-        if self.rests:
-            self.run.note(self.rests)
+        if self.rests and self.rests not in self.run.warnings:
+            self.run.warnings.append(self.rests)
 
     def _settle(self, receipts: Sequence[Receipt], row_of: Mapping[str, Row]) -> None:
         final = self._give_up(receipts)

@@ -77,7 +77,7 @@ def load_drops(
 
 
 def summary_of(drops: Sequence[DropResult], week: Week) -> Summary:
-    """The step's summary: totals, and a note for each file that was not read or had rows set aside."""
+    """The step's summary: totals, and a warning for each file that was not read or had rows set aside."""
     loaded = [drop for drop in drops if not drop.is_repeat and not drop.problem]
     counts = {
         "files": len(loaded),
@@ -92,9 +92,9 @@ def summary_of(drops: Sequence[DropResult], week: Week) -> Summary:
     headline = f"{counts['accepted']:,} rows accepted from {len(loaded)} files, {counts['quarantined']:,} quarantined"
     if counts["files_not_read"]:
         headline += f", {counts['files_not_read']} files not read"
-    notes = [drop.problem for drop in drops if drop.problem]
-    notes += [f"{drop.file}: {count:,} rows: {reason}" for drop in loaded for reason, count in drop.reasons.items()]
-    return Summary("ingest", str(week), headline, counts, notes=tuple(notes))
+    warnings = [drop.problem for drop in drops if drop.problem]
+    warnings += [f"{drop.file}: {count:,} rows: {reason}" for drop in loaded for reason, count in drop.reasons.items()]
+    return Summary("ingest", str(week), headline, counts, warnings=tuple(warnings))
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -37,6 +37,7 @@ def measure(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str
     """
     named = [ws.campaign(name) for name in campaigns] if campaigns else list(ws.campaigns.values())
     notes: list[str] = []
+    warnings: list[str] = []
     facts: dict[str, str | float | int | None] = {}
     done = 0
     for campaign in sorted(named, key=lambda campaign: campaign.id):
@@ -47,9 +48,9 @@ def measure(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str
             facts |= _facts(campaign, measured)
             done += 1
         if note:
-            notes.append(note)
+            (warnings if measured and measured.headline.alarms else notes).append(note)
     said = f"{done} campaign{'' if done == 1 else 's'} measured" if done else "Nothing to measure yet"
-    return Summary("measure", str(week), said, {"campaigns_measured": done}, facts, tuple(notes))
+    return Summary("measure", str(week), said, {"campaigns_measured": done}, facts, tuple(notes), tuple(warnings))
 
 
 def _measured(ws: Workspace, week: Week, campaign: Campaign) -> tuple[Measured | None, str]:

@@ -64,14 +64,14 @@ def render(
     """
     running = ws.running(week, campaigns)
     total = Tally()
-    notes: list[str] = []
+    warnings: list[str] = []
     soonest = max(now, not_before or now)
     with closing(open_facts(ws, week)) as connection:
         for campaign in running:
             tally = _render_campaign(ws, campaign, week, connection, now=now, soonest=soonest)
             total.counts.update(tally.counts)
             total.pence += tally.pence
-            notes += [f"{campaign.id}: {place} not known for {n:,} households" for place, n in tally.lacking.items()]
+            warnings += [f"{campaign.id}: {place} not known for {n:,} households" for place, n in tally.lacking.items()]
     counts = total.counts
     headline = f"{counts['sms'] + counts['email']:,} messages planned, {total.pence / 100:,.2f} pounds"
     return Summary(
@@ -80,7 +80,7 @@ def render(
         headline,
         {str(name): n for name, n in counts.items()},
         {"pence": round(total.pence, 2)},
-        tuple(notes),
+        warnings=tuple(warnings),
     )
 
 

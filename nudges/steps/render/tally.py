@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nudges.domain import Arm, Reason
+from nudges.domain import Arm, Reach, Reason
 from nudges.rendering import CompiledTemplate
 from nudges.rendering.writing import OPEN, Messages, Naming, write_chunk
 
 PLANNED = "planned"
 """State of a medium whose message is in the ledger already."""
+
+
+SPARE = "spare"
+"""State of a medium that another one of the arm goes before."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,8 @@ class Tally:
 
     def _sorted_out(self, arm: Arm, chunk: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
         """The rows that have something to write; the others are counted with their reason."""
+        if arm.reach is Reach.FIRST and len(arm.media) > 1:
+            chunk = _first_only(arm, chunk)
         states = list(zip(*(chunk[f"{medium}_state"] for medium in arm.media), strict=True))
         keep: list[int] = []
         for index, (household_id, due, known) in enumerate(
@@ -55,6 +61,20 @@ class Tally:
         if len(keep) == len(states):
             return chunk
         return {name: [column[index] for index in keep] for name, column in chunk.items()}
+
+
+def _first_only(arm: Arm, chunk: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
+    """The chunk with one open medium a household: the first in the arm's order, none where one is planned already."""
+    names = [f"{medium}_state" for medium in arm.media]
+    rows = [_one_open(states) for states in zip(*(chunk[name] for name in names), strict=True)]
+    return {**chunk, **{name: [row[place] for row in rows] for place, name in enumerate(names)}}
+
+
+def _one_open(states: Sequence[str]) -> Sequence[str]:
+    if states.count(OPEN) + states.count(PLANNED) < 2:
+        return states
+    first = None if PLANNED in states else states.index(OPEN)
+    return [SPARE if state == OPEN and place != first else state for place, state in enumerate(states)]
 
 
 def _reason(known: Sequence[str], *, has_time: bool) -> Reason | None:

@@ -1,0 +1,97 @@
+"""Prints a plan for a waste officer: waterfall, cost, fragments, the smallest effect it could show, first messages."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from nudges.cli.console import say, table
+from nudges.domain import Medium
+from nudges.masking import mask_contacts
+from nudges.steps.plan import Plan
+from nudges.steps.render import Draft, Drafts
+
+_BAR = 40  # characters of the longest bar
+_LONDON = ZoneInfo("Europe/London")
+_WORDS = {
+    "holdout": "holdout: no campaign ever touches them",
+    "control": "control: no message in this campaign",
+    "policy_none": "no message pays here",
+    "stopped": "the campaign is stopped",
+    "no_contact": "no contact for their arm",
+    "suppressed": "asked us to stop, or the contact is dead",
+    "capped": "heard from us too recently",
+    "over_budget": "over this week's budget",
+}
+
+
+def print_plan(plan: Plan) -> None:
+    """Print a plan."""
+    say(f"{plan.title} ({plan.campaign}), with data to the end of {plan.week}; policy: {plan.policy}")
+    if not plan.is_running:
+        say(f"! This campaign does not run in {plan.week}: see `starts` and `weeks` in campaigns/{plan.campaign}.toml.")
+    say()
+    _print_waterfall(plan)
+    say()
+    _print_cost(plan)
+    say()
+    if plan.drafts is not None:
+        _print_fragments(plan.drafts)
+    say(plan.detectable.words if plan.detectable else "Smallest effect it could detect: not known without a past.")
+    if plan.drafts is not None:
+        _print_gaps(plan, plan.drafts)
+        _print_first(plan.drafts)
+
+
+def _print_waterfall(plan: Plan) -> None:
+    rows = []
+    for stage in plan.waterfall:
+        label = _WORDS.get(stage.label, stage.label)
+        rows.append(
+            (f"  less {label}" if stage.is_loss else label, -stage.households if stage.is_loss else stage.households)
+        )
+    table(("who", "households"), rows, right=(1,))
+
+
+def _print_cost(plan: Plan) -> None:
+    rows = [(cost.medium, cost.messages, f"£{cost.pence / 100:,.2f}") for cost in plan.media]
+    total = ("all", plan.to_send, f"£{plan.pence / 100:,.2f}")
+    table(("medium", "messages", "cost"), [*rows, total], title="This week", right=(1, 2))
+    say(f"Budget £{plan.budget_pence / 100:,.2f} a week. " + ", ".join(f"{arm}: {n:,}" for arm, n in plan.arms.items()))
+
+
+def _print_fragments(drafts: Drafts) -> None:
+    most = max(drafts.fragments.values(), default=0)
+    if not most:
+        return
+    rows = [
+        (fragments, texts, "█" * max(1, round(_BAR * texts / most))) for fragments, texts in drafts.fragments.items()
+    ]
+    table(("fragments", "texts", ""), rows, title="Length of the texts", right=(0, 1))
+    say()
+
+
+def _print_gaps(plan: Plan, drafts: Drafts) -> None:
+    written = sum(drafts.messages.values())
+    if written < plan.to_send and not drafts.reasons:
+        say(f"Words were written out for the first {written:,} messages only.")
+    for reason, households in drafts.reasons.items():
+        say(f"! {households:,} of the chosen households would get nothing: {reason.replace('_', ' ')}.")
+    for place, households in drafts.lacking.items():
+        say(f"! {place} is not known for {households:,} households.")
+
+
+def _print_first(drafts: Drafts) -> None:
+    for draft in drafts.first:
+        say()
+        say(f"── {draft.medium} to household {draft.household_id}, {draft.arm}, {draft.language}{_size(draft)}")
+        say(f"   due {draft.due_at.astimezone(_LONDON):%A %d %B %Y %H:%M}, London")
+        if draft.content.subject:
+            say(f"   Subject: {draft.content.subject}")
+        for line in mask_contacts(draft.content.text).splitlines():
+            say(f"   {line}")
+
+
+def _size(draft: Draft) -> str:
+    if draft.medium is not Medium.SMS:
+        return ""
+    return f", {draft.fragments} fragment{'' if draft.fragments == 1 else 's'}"
