@@ -10,7 +10,7 @@ import pytest
 REPO = Path(__file__).parent.parent
 PACKAGE = REPO / "nudges"
 CORE = (
-    "features", "outcomes", "eligibility", "draws", "estimators", "scoring", "uplift", "choice", "schedule",
+    "features", "outcomes", "eligibility", "draws", "estimators", "scoring", "uplift", "cards", "choice", "schedule",
     "sms", "rendering", "sending", "measuring", "money", "reporting",
 )  # fmt: skip
 WORDS = ("domain", "tables", "weeks", "errors")

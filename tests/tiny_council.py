@@ -13,11 +13,11 @@ from nudges.weeks import Week
 
 
 def settle(home: Path, *, week: Week, households: int, history: int = 8, seed: int = 3) -> Loop:
-    """Starter files, campaigns that begin in `week`, and a borough whose history ends with it, ready to be dropped."""
+    """Starter files with campaigns that begin in `week` and write every week, and a borough whose history ends there."""
     copy_starter(home)
     for path in sorted((home / "campaigns").glob("*.toml")):
-        text = re.sub(r"(?m)^starts *=.*$", f'starts = "{week}"', path.read_text("utf-8"))
-        path.write_text(text, "utf-8")
+        _change(path, starts=f'"{week}"', every_weeks="1")
+    _change(home / "council.toml", messages="20")
     start = week - (history - 1)
     weeks = history + 4
     borough = Borough.make(households=households, seed=seed, start=start, weeks=weeks)
@@ -29,3 +29,11 @@ def drop_all(home: Path, *, week: Week, households: int, history: int = 8, seed:
     loop = settle(home, week=week, households=households, history=history, seed=seed)
     loop.begin()
     loop.ws.ledger.close()
+
+
+def _change(path: Path, **values: str) -> None:
+    text = path.read_text("utf-8")
+    for name, value in values.items():
+        text, changed = re.subn(rf"(?m)^{name} *=.*$", f"{name} = {value}", text)
+        assert changed == 1, f"{path.name}: {name}"
+    path.write_text(text, "utf-8")

@@ -55,8 +55,7 @@ class Chosen:
         is_contactable: (n,) had an open contact for some medium of every arm.
         reason: (n,) index into eligibility.REASONS.
         cost_pence: (n,) expected price of the message, 0 where none goes.
-        medium_pence: expected spend by medium.
-        medium_messages: messages by medium.
+        medium_pence, medium_messages: expected spend and messages by medium.
     """
 
     scope: Scope
