@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from nudges.errors import ConfigError
 from nudges.weeks import Week
@@ -16,7 +16,7 @@ ALL = "all"
 LONDON = ZoneInfo("Europe/London")
 
 
-def _campaign_choices() -> list[str]:
+def _campaign_choices() -> list[JsonValue]:
     """Drop-down of the workspace's campaigns, read when the flow is deployed."""
     folder = Path(os.environ.get("NUDGES_HOME") or ".") / "campaigns"
     return [ALL, *sorted(path.stem for path in folder.glob("*.toml"))]
@@ -28,13 +28,13 @@ class WeeklyForm(BaseModel):
     model_config = ConfigDict(extra="forbid", title="Weekly run")
 
     campaign: str = Field(
-        ALL,
+        default=ALL,
         title="Campaign",
         description="One campaign, or all that run this week.",
         json_schema_extra={"enum": _campaign_choices()},
     )
     week: str = Field(
-        "",
+        default="",
         title="Week",
         description="ISO week whose data is used, like 2026-W48. Empty: the last whole week.",
         pattern=r"^(\d{4}-W\d{2})?$",
@@ -45,7 +45,7 @@ class WeeklyForm(BaseModel):
         description="Only plan: who would get what and what it costs. Nothing is chosen, rendered or sent.",
     )
     send_from: str = Field(
-        "",
+        default="",
         title="Send from (London time)",
         description="Nothing of this run is sent before, like 2026-11-30 18:00. Empty: as templates say.",
         pattern=r"^(\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2})?$",
@@ -70,7 +70,9 @@ class DeliverForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", title="Delivery")
 
-    limit: int = Field(0, title="At most", description="Most messages this run hands over. 0: all that are due.", ge=0)
+    limit: int = Field(
+        default=0, title="At most", description="Most messages this run hands over. 0: all that are due.", ge=0
+    )
     even_if_late: bool = Field(
         default=False,
         title="Go ahead although late",

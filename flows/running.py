@@ -17,7 +17,7 @@ from nudges.domain import Council, Summary
 from nudges.errors import LateRunError
 from nudges.steps.workspace import Workspace, open_workspace
 
-_LONGEST = 1000  # characters of a state's message
+_LONGEST = 300  # characters of one warning in a state's message
 
 
 def workspace() -> Workspace:
@@ -57,9 +57,16 @@ def publish(summary: Summary) -> None:
 
 def finished(summaries: Sequence[Summary]) -> State[list[str]]:
     """Completed, or Completed under the name Degraded when a step wants a person to look."""
-    warnings = [f"{summary.step}: {warning}" for summary in summaries for warning in summary.warnings]
-    said = "; ".join(warnings)[:_LONGEST] or summaries[-1].headline
-    return Completed(name="Degraded" if warnings else "Completed", message=said, data=warnings)
+    warned = [summary for summary in summaries if summary.warnings]
+    said = " | ".join(f"{summary.step}: {_in_short(summary.warnings)}" for summary in warned)
+    warnings = [f"{summary.step}: {warning}" for summary in warned for warning in summary.warnings]
+    return Completed(name="Degraded" if warned else "Completed", message=said or summaries[-1].headline, data=warnings)
+
+
+def _in_short(warnings: Sequence[str]) -> str:
+    """The first of them, short enough to leave room for other steps; the artifacts have them all."""
+    first = warnings[0] if len(warnings[0]) <= _LONGEST else f"{warnings[0][:_LONGEST]}…"
+    return first if len(warnings) == 1 else f"{first} (and {len(warnings) - 1} more)"
 
 
 def markdown(summary: Summary) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.events import EventPage
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.runtime import flow_run as this_run
@@ -34,12 +35,12 @@ def dead_runs(runs: Iterable[FlowRun], alive: set[UUID], *, now: datetime, silen
 async def _heard_since(moment: datetime, runs: list[FlowRun]) -> set[UUID]:
     wanted = EventFilter(
         event=EventNameFilter(name=[HEARTBEAT]),
-        occurred=EventOccurredFilter(since=moment),
+        occurred=EventOccurredFilter.model_validate({"since": moment}),
         resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}" for run in runs]),
     )
     heard: set[UUID] = set()
     async with get_client() as client:
-        page = await client.read_events(filter=wanted, limit=200)
+        page: EventPage | None = await client.read_events(filter=wanted, limit=200)
         while page is not None:
             heard |= {UUID(event.resource.id.rsplit(".", 1)[1]) for event in page.events}
             page = await page.get_next_page(client)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class NudgesError(Exception):
-    """Base of every error shown without a traceback; `exit_code` is the shell's."""
+    """Something a person can put right; shown in one line, without a traceback. `exit_code` is the shell's."""
 
     exit_code = 1
 

@@ -104,6 +104,13 @@ def outbox(home: Path) -> list[Path]:
     return [path for path in (home / "var" / "outbox").rglob("*") if path.suffix in {".eml", ".json"}]
 
 
+def claimed(home: Path) -> int:
+    ws = open_workspace(home, {})
+    found = ws.ledger.select("SELECT COUNT(*) FROM messages WHERE state = 'claimed'").column(0)[0].as_py()
+    ws.ledger.close()
+    return int(found)
+
+
 @dataclass
 class Ended:
     """What a workspace holds once the week is over."""
@@ -124,7 +131,9 @@ class Ended:
         )
         tries = ws.ledger.select("SELECT message_id FROM attempts WHERE status = 'accepted'")["message_id"].to_pylist()
         live = ws.ledger.live_files(upto=WEEK, tables=["audience"])["audience"]
-        audience = ws.warehouse.read(live).sort_by([(name, "ascending") for name in ("campaign", "week_no", "household_id")])
+        audience = ws.warehouse.read(live).sort_by(
+            [(name, "ascending") for name in ("campaign", "week_no", "household_id")]
+        )
         ws.ledger.close()
         return cls(assignments, messages, audience, Counter(tries), Counter(path.stem for path in outbox(home)))
 
@@ -190,7 +199,7 @@ def test_killed_in(step: str, prepared: Path, reference: Ended, tmp_path: Path) 
 
 def test_killed_again_and_again_while_sending(prepared: Path, reference: Ended, tmp_path: Path) -> None:
     home = copied(prepared, tmp_path)
-    before = len(outbox(home))
+    before, left_claimed = len(outbox(home)), 0
     for more in MID_DELIVERY:
         with Run(home) as run:
             until = time.monotonic() + 60
@@ -198,4 +207,6 @@ def test_killed_again_and_again_while_sending(prepared: Path, reference: Ended, 
                 time.sleep(0.002)
             run.kill()
         assert before + more <= len(outbox(home)) < len(reference.accepted)
+        left_claimed += claimed(home)
+    assert left_claimed > 0  # the kill really came between claiming and recording
     lives_on(home, reference)

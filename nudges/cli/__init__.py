@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -46,24 +46,25 @@ def options(
         os.environ["NUDGES_HOME"] = str(home)
 
 
-for verb in (
-    starting.demo,
-    starting.init,
-    data.ingest,
-    data.segments,
-    campaigns.plan,
-    campaigns.preview,
-    campaigns.check,
-    campaigns.approve,
-    running.run,
-    running.deliver,
-    running.stop,
-    running.resume,
-    running.report,
-    data.why,
-    running.serve,
-):
-    app.command(name=verb.__name__)(verb)
+_VERBS: dict[Callable[..., None], str] = {
+    starting.demo: "The whole loop on a made-up borough.",
+    starting.init: "Start a workspace of your own.",
+    data.ingest: "Load files of facts.",
+    data.segments: "Who is in each segment.",
+    campaigns.plan: "Who would get what, and what it costs.",
+    campaigns.preview: "The words as households would read them.",
+    campaigns.check: "Is any file of the workspace wrong?",
+    campaigns.approve: "Say yes to a campaign as it stands.",
+    running.run: "Run the week. Sends nothing.",
+    running.deliver: "Send what is approved and due.",
+    running.stop: "Stop sending now.",
+    running.resume: "Let sending go on.",
+    running.report: "Measure again and write the impact pages.",
+    data.why: "Everything about one household.",
+    running.serve: "The plain page, opt-out links, callbacks.",
+}
+for verb, short in _VERBS.items():
+    app.command(name=verb.__name__, short_help=short)(verb)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

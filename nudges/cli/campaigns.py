@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nudges.cli.console import say, show, table
-from nudges.cli.context import Json, LookWeek, home, now, week_to_look_at, workspace
+from nudges.cli.context import Json, LookWeek, home, moment_to_look_from, now, week_to_look_at, workspace
 from nudges.errors import ConfigError
 
 CampaignArgument = Annotated[str, typer.Argument(help="Campaign id: the file name in campaigns/ without .toml.")]
@@ -20,7 +20,8 @@ def plan(campaign: CampaignArgument, week: LookWeek = None, json_wanted: Json = 
     from nudges.steps.plan import plan as plan_of
 
     ws = workspace()
-    result = plan_of(ws, campaign, week_to_look_at(ws, week), now=now())
+    chosen = week_to_look_at(ws, week)
+    result = plan_of(ws, campaign, chosen, now=moment_to_look_from(chosen))
     if not show(as_dict(result), json_wanted=json_wanted):
         print_plan(result)
 
@@ -34,7 +35,8 @@ def preview(
     from nudges.steps.preview import preview as preview_of
 
     ws = workspace()
-    samples = preview_of(ws, name, week_to_look_at(ws, week), now=now())
+    chosen = week_to_look_at(ws, week)
+    samples = preview_of(ws, name, chosen, now=moment_to_look_from(chosen))
     if show(samples, json_wanted=json_wanted):
         return
     if not samples:

@@ -17,7 +17,9 @@ from rich.table import Table
 from nudges.domain import Summary
 from nudges.errors import NudgesError
 
-out = Console(highlight=False, soft_wrap=True)
+_PIPED_WIDTH = 160  # columns where nobody's terminal says how wide it is
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
 def as_json(value: object) -> str:
@@ -69,6 +71,8 @@ def number_text(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
@@ -80,7 +84,8 @@ def show_summary(summary: Summary) -> None:
     """Print what one step did."""
     out.print(f"[bold]{summary.step}[/bold]  {escape(summary.headline)}")
     for name, count in summary.counts.items():
-        say(f"    {name.replace('_', ' ')}: {count:,}")
+        if count:
+            say(f"    {name.replace('_', ' ')}: {count:,}")
     for name, fact in summary.facts.items():
         say(f"    {name.replace('_', ' ')}: {number_text(fact)}")
     for note in summary.notes:
@@ -89,10 +94,14 @@ def show_summary(summary: Summary) -> None:
         say(f"    ! {warning}")
 
 
+def complain(text: str) -> None:
+    """Print one line on stderr."""
+    sys.stderr.write(text.replace("\n", " ") + "\n")
+
+
 def report_error(error: NudgesError, *, json_wanted: bool) -> None:
     """Print an error on stderr in one line, or as JSON."""
     if json_wanted:
-        text = json.dumps({"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
+        complain(json.dumps({"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code}))
     else:
-        text = str(error)
-    sys.stderr.write(text + "\n")
+        complain(str(error))

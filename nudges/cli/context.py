@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +30,8 @@ _NEWEST = """
 SELECT MAX(week_no) AS week_no FROM files
 WHERE is_live = 1 AND week_no <= :upto AND table_name IN ('lifts', 'tags', 'loads')
 """
+
+RUN_TIME = time(6)  # of Monday, when the weekly run starts by prefect.yaml
 
 
 def now() -> datetime:
@@ -59,6 +61,12 @@ def week_to_look_at(ws: Workspace, text: str | None) -> Week:
         return last
     newest = ws.ledger.select(_NEWEST, upto=last.number)["week_no"][0].as_py()
     return last if newest is None else Week(int(newest))
+
+
+def moment_to_look_from(week: Week) -> datetime:
+    """Now for the last whole week; for a week long past the moment its run was due, as its plan looked then."""
+    due = datetime.combine((week + 1).monday, RUN_TIME, UTC)
+    return now() if week >= week_of(None) else due
 
 
 def day_of(text: str | None) -> date | None:

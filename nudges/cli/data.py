@@ -8,11 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from nudges.cli.console import number_text, say, show, table
+from nudges.cli.console import complain, say, show, table
 from nudges.cli.context import Json, LookWeek, day_of, now, week_to_look_at, workspace
 from nudges.errors import DataError
 from nudges.steps.ingest import DropResult
 from nudges.weeks import Week
+
+_NEARLY_ALL = 0.8  # share of households above which a segment overlaps with everything
+_MOST_OVERLAPS = 5
+_IDS = ("household_id", "unit_id", "week_no")
 
 
 def ingest(
@@ -57,7 +61,7 @@ def _print_drops(drops: Sequence[DropResult]) -> None:
         say(f"{again:,} file{'' if again == 1 else 's'} seen before: nothing changed.")
     for drop in drops:
         if drop.problem:
-            say(f"✗ {drop.problem}")
+            complain(f"✗ {drop.problem}")
 
 
 def segments(week: LookWeek = None, json_wanted: Json = False) -> None:
@@ -93,13 +97,13 @@ def segments(week: LookWeek = None, json_wanted: Json = False) -> None:
 
 
 def _print_overlaps(counts: Sequence[Any]) -> None:
-    names = [c.id for c in counts]
-    table(
-        ("also in →", *names),
-        [(c.id, *(number_text(c.overlap.get(name)) if name != c.id else "" for name in names)) for c in counts],
-        title="Households in both",
-        right=tuple(range(1, len(names) + 1)),
-    )
+    """The largest overlaps, those with segments of nearly everybody left out; `--json` has them all."""
+    listed = [c for c in counts if c.share < _NEARLY_ALL]
+    rows = []
+    for segment in listed:
+        others = sorted(((segment.overlap[c.id], c.id) for c in listed if c.id != segment.id), reverse=True)
+        rows.append((segment.id, ", ".join(f"{name} {n:,}" for n, name in others[:_MOST_OVERLAPS] if n) or "none"))
+    table(("segment", "households also in"), rows, title="Overlap")
 
 
 def why(
@@ -118,16 +122,36 @@ def why(
     say(f"Household {trail.household_id}, unit {trail.unit_id}, as known at the end of {trail.week}")
     say(f"Holdout draw {trail.holdout_draw:.6f}: {drawn}")
     say(f"Segments: {', '.join(trail.segments) or 'none'}")
-    table(("feature", "value"), [(k, v) for k, v in trail.features.items() if v is not None], title="\nFeatures")
-    _print_rows("Decisions", trail.reasons, ("week", "campaign", "lane", "arm", "reason"))
-    _print_rows("Draws", trail.assignments, ("week", "campaign", "lane", "arm", "draw", "propensity"))
+    table(
+        ("feature", "value"),
+        [(k, v) for k, v in trail.features.items() if v is not None and k not in _IDS],
+        title="\nFeatures",
+    )
+    _print_rows("Decisions", _spans(trail.reasons, "reason"), ("weeks", "campaign", "lane", "arm", "reason"))
+    draws = _spans(trail.assignments, "draw", "propensity")
+    _print_rows("Draws", draws, ("weeks", "campaign", "lane", "arm", "draw", "propensity"))
     _print_rows(
         "Messages", trail.messages, ("week", "campaign", "medium", "template", "due_at", "state", "state_reason")
     )
     _print_rows("Events", trail.events, ("occurred_at", "kind", "message_id", "code"))
     _print_rows("Suppressions", trail.suppressions, ("since_at", "medium", "reason", "is_active"))
+    _print_rows(
+        "Outcomes", trail.outcomes, ("campaign", "outcome", "unit", "before", "since", "first_week", "last_week")
+    )
     _print_rows("Lifts of the last eight weeks", trail.lifts, ("collected_on", "stream", "status", "weight_g"))
     _print_rows("Tags", trail.tags, ("tagged_on", "stream", "reason"))
+
+
+def _spans(rows: Sequence[Mapping[str, Any]], *names: str) -> list[dict[str, Any]]:
+    """Weeks that follow one another and say the same, as one row."""
+    spans: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda row: (row["campaign"], row["week"])):
+        said = {name: row.get(name) for name in ("campaign", "lane", "arm", *names)}
+        if spans and {name: spans[-1][name] for name in said} == said:
+            spans[-1]["weeks"] = f"{spans[-1]['weeks'].split(' ')[0]} to {row['week']}"
+        else:
+            spans.append({"weeks": row["week"], **said})
+    return spans
 
 
 def _print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

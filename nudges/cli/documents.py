@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-import click
 import typer
 
-from nudges.tables import FACTS, TABLES, Column, Table
+from nudges.tables import FACTS, TABLES, Column
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -54,22 +53,19 @@ def _allowed(column: Column) -> str:
 
 def commands_markdown(app: typer.Typer) -> str:
     """Every verb with its help and options."""
-    group = cast("click.Group", typer.main.get_command(app))
+    group: Any = typer.main.get_command(app)  # a class of Click's, or of Typer's own copy of it
     lines = ["# The commands", "", "Made from `nudges --help`. Every verb takes `--json`.", ""]
-    context = click.Context(group, info_name="nudges")
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if command is not None:
-            lines += [f"## nudges {name}", "", (command.help or "").strip(), "", *_parameters(command), ""]
+    for name, command in group.commands.items():
+        lines += [f"## nudges {name}", "", (command.help or "").strip(), "", *_parameters(command), ""]
     lines += ["## Exit codes", "", "| code | means |", "|---|---|", "| 0 | done |", *_exit_codes()]
     return "\n".join(lines) + "\n"
 
 
-def _parameters(command: click.Command) -> Iterator[str]:
+def _parameters(command: Any) -> Iterator[str]:  # noqa: ANN401
     yield "| argument or option | meaning |"
     yield "|---|---|"
     for parameter in command.params:
-        option = isinstance(parameter, click.Option)
+        option = parameter.param_type_name == "option"
         name = ", ".join(parameter.opts) if option else (parameter.name or "").upper()
         help_text = getattr(parameter, "help", None) or ""
         yield f"| `{name}` | {help_text} |"
@@ -78,7 +74,7 @@ def _parameters(command: click.Command) -> Iterator[str]:
 def _exit_codes() -> Iterator[str]:
     from nudges import errors
 
-    classes = [errors.NudgesError, *errors.NudgesError.__subclasses__()]
+    classes: list[type[errors.NudgesError]] = [errors.NudgesError, *errors.NudgesError.__subclasses__()]
     for error in sorted(classes, key=lambda each: each.exit_code):
         yield f"| {error.exit_code} | {(error.__doc__ or '').strip().splitlines()[0]} |"
 
@@ -94,6 +90,3 @@ def write() -> None:
 
 if __name__ == "__main__":
     write()
-
-
-__all__ = ["Table", "commands_markdown", "tables_markdown", "write"]

@@ -26,7 +26,7 @@ _WORDS = {
 
 def print_plan(plan: Plan) -> None:
     """Print a plan."""
-    say(f"{plan.title} ({plan.campaign}), with data to the end of {plan.week}; policy: {plan.policy}")
+    say(f"{plan.title} ({plan.campaign}), with data to the end of {plan.week}; {_policy(plan.policy)}")
     if not plan.is_running:
         say(f"! This campaign does not run in {plan.week}: see `starts` and `weeks` in campaigns/{plan.campaign}.toml.")
     say()
@@ -40,6 +40,12 @@ def print_plan(plan: Plan) -> None:
     if plan.drafts is not None:
         _print_gaps(plan, plan.drafts)
         _print_first(plan.drafts)
+
+
+def _policy(policy: str) -> str:
+    if policy == "uniform":
+        return "every message equally often, as nothing is learned yet"
+    return f"policy: {policy}"
 
 
 def _print_waterfall(plan: Plan) -> None:

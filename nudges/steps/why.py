@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import duckdb
+import numpy as np
+import pyarrow as pa
+
 from nudges.draws import draw
 from nudges.errors import ConfigError
+from nudges.measuring import outcome_unit
+from nudges.steps.unit_outcomes import unit_outcomes
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
 _RECENT_WEEKS = 8
+_PAST_WEEKS = 26
+_SHARING = """
+SELECT COUNT(*) AS households FROM (
+  SELECT household_id, arg_max(COALESCE(bin_store_id, household_id), known_on) AS unit_id FROM households
+  WHERE household_id = ? OR bin_store_id = ? GROUP BY household_id
+)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +44,14 @@ class Trail:
     messages: tuple[Mapping[str, Any], ...]
     events: tuple[Mapping[str, Any], ...]
     suppressions: tuple[Mapping[str, Any], ...]
+    outcomes: tuple[Mapping[str, Any], ...]  # by campaign: the unit's outcome before its first assignment, and since
     lifts: tuple[Mapping[str, Any], ...]  # the last eight weeks
     tags: tuple[Mapping[str, Any], ...]
 
 
 def why(ws: Workspace, household_id: str, week: Week) -> Trail:
     """The trail of a household with facts up to `week`; raises ConfigError when nobody knows it."""
+    trail = ws.ledger.household_trail(household_id)
     with ws.facts(week, extra=("features", "membership", "audience")) as facts:
 
         def rows(sql: str, *values: object) -> tuple[Mapping[str, Any], ...]:
@@ -62,7 +77,8 @@ def why(ws: Workspace, household_id: str, week: Week) -> Trail:
             "SELECT * FROM lifts WHERE unit_id = ? AND collected_on > ? ORDER BY collected_on, stream", unit_id, since
         )
         tags = rows("SELECT * FROM tags WHERE unit_id = ? ORDER BY tagged_on", unit_id)
-    trail = ws.ledger.household_trail(household_id)
+        sharing = rows(_SHARING, unit_id, unit_id)[0]["households"]
+        outcomes = _outcomes(ws, facts, trail["assignments"], week, unit_id=unit_id, households=max(sharing, 1))
     holdout = draw(f"{ws.council.salt}:holdout", unit_id)
     return Trail(
         household_id=household_id,
@@ -77,9 +93,55 @@ def why(ws: Workspace, household_id: str, week: Week) -> Trail:
         messages=_by_week(trail["messages"]),
         events=tuple(trail["events"]),
         suppressions=tuple(trail["suppressions"]),
+        outcomes=outcomes,
         lifts=lifts,
         tags=tags,
     )
+
+
+def _outcomes(
+    ws: Workspace,
+    facts: duckdb.DuckDBPyConnection,
+    assignments: Sequence[Mapping[str, Any]],
+    week: Week,
+    *,
+    unit_id: str,
+    households: int,
+) -> tuple[Mapping[str, Any], ...]:
+    """The unit's own outcome in each campaign, over up to 26 weeks before its first assignment and all weeks since."""
+    first: dict[str, int] = {}
+    for row in assignments:
+        first[row["campaign"]] = min(row["week_no"], first.get(row["campaign"], row["week_no"]))
+    found = []
+    for campaign, start in sorted(first.items()):
+        if campaign not in ws.campaigns:
+            continue
+        outcome = ws.campaign(campaign).outcome
+        before, since = (
+            float(
+                unit_outcomes(
+                    facts,
+                    outcome,
+                    units=pa.array([unit_id]),
+                    first=np.array([begins]),
+                    last=np.array([ends]),
+                    households=np.array([float(households)]),
+                )[0]
+            )
+            for begins, ends in ((start - _PAST_WEEKS + 1, start), (start + 1, week.number))
+        )
+        found.append(
+            {
+                "campaign": campaign,
+                "outcome": str(outcome),
+                "unit": outcome_unit(outcome),
+                "before": None if np.isnan(before) else round(before, 3),
+                "since": None if np.isnan(since) else round(since, 3),
+                "first_week": str(Week(start + 1)),
+                "last_week": str(week),
+            }
+        )
+    return tuple(found)
 
 
 def _by_week(rows: Any) -> tuple[Mapping[str, Any], ...]:  # noqa: ANN401 -- rows of any table

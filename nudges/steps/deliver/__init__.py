@@ -147,7 +147,9 @@ def _summary(run: Handover, week: Week) -> Summary:
     )
     facts = {f"dropped_{reason}": number for reason, number in sorted(run.dropped.items())}
     warnings = (*run.warnings, *([] if run.notes else _gap(counts)))
-    return Summary("deliver", str(week), headline + ".", counts=counts, facts=facts, notes=tuple(run.notes), warnings=warnings)
+    return Summary(
+        "deliver", str(week), headline + ".", counts=counts, facts=facts, notes=tuple(run.notes), warnings=warnings
+    )
 
 
 def _gap(counts: Mapping[str, int]) -> Sequence[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from nudges.domain import Campaign, Outcome, Summary, Unit, Verdict
+from nudges.domain import Campaign, Language, Outcome, Summary, Unit, Verdict
 from nudges.errors import UnsupportedError
 from nudges.measuring import (
     Group,
@@ -97,8 +97,8 @@ def _groups(ws: Workspace, campaign: Campaign, data: CampaignData) -> tuple[Grou
 
 
 def _arm_title(ws: Workspace, template: str, arm: str) -> str:
-    titles = [each.title for (name, _), each in ws.templates.items() if name == template]
-    return f"{arm} ({titles[0]})" if titles else arm
+    found = ws.templates.get((template, Language.EN))
+    return f"{arm} ({found.title})" if found else arm
 
 
 def _money(ws: Workspace, campaign: Campaign, head: Headline) -> tuple[Savings | None, str]:
