@@ -7,9 +7,14 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_council import settle
+
+from nudges.weeks import Week
 
 _NUMBERS = itertools.count(1)
 
@@ -63,3 +68,17 @@ def new_postgres(postgres_url: str) -> Callable[[], str]:
         return url.render_as_string(hide_password=False)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def lived_council(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of 400 made-up households that two weeks were run in; the newest facts are of the second."""
+    home = tmp_path_factory.mktemp("lived") / "council"
+    first = Week.containing(datetime.now(UTC).date()) - 12
+    loop = settle(home, week=first, households=400)
+    loop.begin()
+    loop.run(first)
+    loop.live(first + 1)
+    loop.run(first + 1)
+    loop.ws.ledger.close()
+    return home

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -24,9 +25,12 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName, FlowRunFilter, FlowRunFilterState
 from prefect.client.schemas.filters import FlowRunFilterStateType as StateTypes
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.states import Scheduled
+from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Running, Scheduled
 from tiny_council import drop_all
 
+import flows.sweeper as sweeping
 from nudges.ledger import Ledger
 from nudges.steps.weekly import STEPS
 from nudges.weeks import Week
@@ -71,6 +75,16 @@ class Prefect:
                 return str(run.id)
 
         return asyncio.run(ask())
+
+    def read_running(self, *run_ids: str) -> None:
+        """Have the server believe that these run."""
+
+        async def tell() -> None:
+            async with PrefectClient(self.url) as client:
+                for run_id in run_ids:
+                    await client.set_flow_run_state(UUID(run_id), Running(), force=True)
+
+        asyncio.run(tell())
 
     def run(self, run_id: str) -> FlowRun:
         async def ask() -> FlowRun:
@@ -205,3 +219,28 @@ def test_schedules_made_by_the_waste_team_survive_the_next_deploy(prefect: Prefe
     assert asyncio.run(schedules(add=True)) == 1
     prefect.cli("--no-prompt", "deploy", "--all")
     assert asyncio.run(schedules(add=False)) == 1
+
+
+def test_the_sweeper_crashes_the_silent_and_leaves_those_whose_heart_beats(
+    prefect: Prefect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs read Running and have no process; one of them is heard of."""
+    silent, beating = (prefect.start("sweeper/sweeper", due=datetime.now(UTC) + timedelta(days=1)) for _ in range(2))
+    prefect.read_running(silent, beating)
+    time.sleep(2)
+    beat = {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": sweeping.HEARTBEAT,
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{beating}"},
+    }
+    httpx.post(f"{prefect.url}/events", json=[beat], timeout=10).raise_for_status()
+    time.sleep(2)  # the server writes events behind the call
+    monkeypatch.setattr(sweeping, "MISSED", 0.1)  # 3 seconds of silence
+    with temporary_settings({PREFECT_API_URL: prefect.url}), disable_run_logger():
+        assert asyncio.run(sweeping.sweeper.fn()) >= 1
+    states = {name: prefect.run(run_id).state for name, run_id in (("silent", silent), ("beating", beating))}
+    assert {name: state.type for name, state in states.items() if state} == {
+        "silent": StateType.CRASHED,
+        "beating": StateType.RUNNING,
+    }

@@ -14,7 +14,8 @@ from nudges.weeks import Week
 
 def settle(home: Path, *, week: Week, households: int, history: int = 8, seed: int = 3) -> Loop:
     """Starter files with campaigns that begin in `week` and write weekly, and a borough whose history ends there."""
-    copy_starter(home)
+    if not (home / "council.toml").exists():
+        copy_starter(home)
     for path in sorted((home / "campaigns").glob("*.toml")):
         _change(path, starts=f'"{week}"', every_weeks="1")
     _change(home / "council.toml", messages="20")

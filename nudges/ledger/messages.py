@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from nudges.weeks import Week
 
 _MESSAGES = TABLES["messages"]
 _ATTEMPTS = TABLES["attempts"]
-_STRIDE = 20_000
+_STRIDE = 40_000
 
 _FINAL = (MessageState.DROPPED, MessageState.REFUSED, MessageState.ACCEPTED)
 _BACK = (
@@ -111,23 +111,31 @@ class MessageQueue:
     ) -> int:
         """Move all messages of a campaign's run that are in one of `only_from`, not yet claimed, as set_state does."""
         _require_forward(state, only_from)
-        picked = (
-            sa.select(_MESSAGES.c.message_id)
-            .where(
-                _MESSAGES.c.campaign == campaign,
-                _MESSAGES.c.week_no == week.number,
-                _MESSAGES.c.state.in_([str(known) for known in only_from if known is not state]),
-            )
-            .limit(_STRIDE)
+        known = [str(each) for each in only_from if each is not state]
+        ours = sa.and_(_MESSAGES.c.campaign == campaign, _MESSAGES.c.week_no == week.number)
+        change = (
+            sa.update(_MESSAGES)
+            .where(ours, _MESSAGES.c.state.in_(known))
+            .values(state=str(state), state_reason=reason, changed_at=now)
         )
-        change = sa.update(_MESSAGES).where(_MESSAGES.c.message_id.in_(picked.scalar_subquery()))
         moved = 0
-        while True:  # in strides, so that a stop is not kept waiting
+        for part in self._strides(ours):
             with self._db.writing() as connection:
-                some = connection.execute(change.values(state=str(state), state_reason=reason, changed_at=now)).rowcount
-            moved += some
-            if some < _STRIDE:
-                return moved
+                moved += connection.execute(change.where(part)).rowcount
+        return moved
+
+    def _strides(self, rows: sa.ColumnElement[bool]) -> Iterator[sa.ColumnElement[bool]]:
+        """Parts of `rows` to change one by one, so that a stop is not kept waiting for SQLite's one writer."""
+        if not self._db.is_sqlite:
+            yield sa.true()  # PostgreSQL locks rows, not the table
+            return
+        rowid = sa.literal_column("messages.rowid", sa.Integer)
+        with self._db.reading() as connection:
+            ends = sa.select(sa.func.min(rowid), sa.func.max(rowid)).select_from(_MESSAGES).where(rows)
+            first, last = connection.execute(ends).one()
+        if first is not None:
+            for start in range(first, last + 1, _STRIDE):
+                yield rowid.between(start, start + _STRIDE - 1)
 
     def abandoned(self, *, before: datetime) -> list[dict[str, Any]]:
         """CLAIMED messages whose attempt began before `before` and never finished, with its `attempt_id`."""
