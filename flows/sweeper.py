@@ -19,6 +19,7 @@ from prefect.states import Crashed
 HEARTBEAT = "prefect.flow-run.heartbeat"
 DEFAULT_SECONDS = 60
 MISSED = 3
+_PAGE = 50  # events the server gives at once, at most
 
 
 def dead_runs(runs: Iterable[FlowRun], alive: set[UUID], *, now: datetime, silence: timedelta) -> list[FlowRun]:
@@ -40,7 +41,7 @@ async def _heard_since(moment: datetime, runs: list[FlowRun]) -> set[UUID]:
     )
     heard: set[UUID] = set()
     async with get_client() as client:
-        page: EventPage | None = await client.read_events(filter=wanted, limit=200)
+        page: EventPage | None = await client.read_events(filter=wanted, limit=_PAGE)
         while page is not None:
             heard |= {UUID(event.resource.id.rsplit(".", 1)[1]) for event in page.events}
             page = await page.get_next_page(client)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,29 @@ class Warehouse:
         path = Path(table) / f"week={week}" / f"{name}.parquet"
         _write_whole(self.root / path, _declared(table, week, rows))
         return WrittenFile(path.as_posix(), table, week, rows.num_rows)
+
+    def write_query(
+        self,
+        table: str,
+        week: Week,
+        connection: duckdb.DuckDBPyConnection,
+        sql: str,
+        name: str,
+        *,
+        order: Sequence[str],
+    ) -> WrittenFile:
+        """Write what `sql` gives on `connection` as `write` does, in `order`, without bringing the rows into Python.
+
+        The query must have every column of the declared `table`; others are left out.
+        """
+        types = sql_columns(TABLES.tables[table])
+        chosen = ", ".join(f"{_cast_sql(column, kind)} AS {quoted(column)}" for column, kind in types.items())
+        rows = f"SELECT {chosen} FROM ({sql}) AS found ORDER BY {', '.join(map(quoted, order))}"
+        path = Path(table) / f"week={week}" / f"{name}.parquet"
+        with _whole(self.root / path) as temporary:
+            options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP}"
+            count = connection.execute(f"COPY ({rows}) TO {_literal(temporary)} ({options})").fetchall()[0][0]
+        return WrittenFile(path.as_posix(), table, week, count)
 
     def read(self, paths: Sequence[str]) -> pa.Table:
         """Read files by their paths relative to the warehouse, one below the other."""
@@ -141,11 +165,22 @@ def quoted(name: str) -> str:
 
 def files_sql(paths: Sequence[str], *, named: bool = False) -> str:
     """A FROM item over Parquet files; `named` adds `filename` and `file_row_number`, which say where a row lies."""
-    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    listed = ", ".join(map(_literal, paths))
     options = "hive_partitioning = false, union_by_name = true" + (
         ", filename = true, file_row_number = true" if named else ""
     )
     return f"read_parquet([{listed}], {options})"
+
+
+def _literal(text: str | Path) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def _cast_sql(column: str, kind: str) -> str:
+    """The column in its declared type, NaN as NULL."""
+    name = quoted(column)
+    value = f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END" if kind == "DOUBLE" else name
+    return f"CAST({value} AS {kind})"
 
 
 def _view_sql(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[str]) -> str:
@@ -192,29 +227,33 @@ def _without_nan(rows: pa.Table) -> pa.Table:
 
 
 def _write_whole(path: Path, rows: pa.Table) -> None:
-    """Write beside `path`, sync, rename, sync the folders: a crash leaves the old state or the new one."""
+    with _whole(path) as temporary:
+        pq.write_table(rows, temporary, compression="zstd", row_group_size=_ROW_GROUP)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`; then sync, rename, sync the folder: a crash leaves the old state or the new one."""
     _make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            pq.write_table(rows, file, compression="zstd", row_group_size=_ROW_GROUP)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
 def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        _sync(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -183,6 +183,37 @@ def test_assignments_outlive_an_opt_out(ws, policy):
     assert audience(ws, WEEK).loc[home, "is_contactable"] == 1
 
 
+def test_a_flat_that_comes_later_in_the_week_gets_what_its_bin_store_got(ws):
+    """The policy may see the store otherwise by then; flats that share bins are one unit all the same."""
+    set_policy(ws, model(ws))
+    columns = homes(N, stores=20)
+    late = {f"H{number:06d}" for number in range(0, 120, 6)}  # the first home of each store speaks for it
+    keep = np.array([home not in late for home in columns["household_id"]])
+    settle(ws, WEEK, {name: np.asarray(values)[keep] for name, values in columns.items()})
+    choose(ws, WEEK, now=NOW)
+    columns["residual_kg_mean_8w"] = np.where(keep, columns["residual_kg_mean_8w"], 2.0)
+    settle(ws, WEEK, columns)
+    choose(ws, WEEK, now=NOW)
+    rows = assignments(ws, WEEK).to_pandas()
+    assert late <= set(rows["household_id"])
+    same = rows.groupby("unit_id")[["lane", "arm", "policy_arm", "propensity"]].nunique()
+    assert (same == 1).all(axis=None)
+
+
+def test_a_week_that_was_begun_keeps_its_shares(ws):
+    """An edit of the campaign counts from the next week: who comes later in this one is drawn as the others were."""
+    columns = homes(N, stores=20)
+    settle(ws, WEEK, {name: np.asarray(values)[: N // 2] for name, values in columns.items()})
+    choose(ws, WEEK, now=NOW)
+    edited = replace(CAMPAIGN, shares=Shares(0.8, 0.1, 0.1))
+    settle(ws, WEEK, columns)
+    choose(replace(ws, campaigns={edited.id: edited}), WEEK, now=NOW)
+    rows = assignments(ws, WEEK).to_pandas()
+    control = rows["draw"] < 0.25
+    assert set(rows[control]["lane"]) == {"control", "holdout"}
+    assert set(rows[~control]["lane"]) == {"learn", "best", "holdout"}
+
+
 def test_an_opt_out_by_address_is_found(ws):
     rows = homes(N, stores=20)
     number = int(np.flatnonzero(rows["has_sms"])[0])

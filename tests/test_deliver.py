@@ -325,6 +325,18 @@ def test_attempts_of_a_long_run_carry_their_own_time(live, fake, monkeypatch):
     assert len(set(started)) == 3
 
 
+def test_what_falls_due_during_a_long_run_is_sent_to_its_own_contacts(live, fake, monkeypatch):
+    """Households that had nothing due when the run began: claimed later on, they are looked up then."""
+    minutes = iter(range(0, 10_000, 5))
+    monkeypatch.setattr(handing, "monotonic", lambda: 60.0 * next(minutes))
+    add_messages(live, 2, media=[Medium.SMS])
+    add_messages(live, 5, media=[Medium.SMS], campaign="other", due_at=DUE + timedelta(minutes=10))
+    summary = deliver(live, WEEK, now=DUE)
+    assert states(live) == {"accepted": 7}
+    assert summary.counts["dropped"] == 0
+    assert {entry["to"] for entry in fake.accepted()} == {address(number, "sms") for number in range(5)}
+
+
 def test_bad_key_stops_the_run_and_says_so(live, fake):
     add_messages(live, 3)
     fake.order({"provider": "twilio", "kind": 401, "skip": 1})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from nudges.demo import DemoResult, run_demo
+from nudges.demo.headline import Headline
 from nudges.demo.run import history_of
 from nudges.errors import ConfigError
 from nudges.steps.workspace import Workspace, open_workspace
@@ -83,6 +85,13 @@ def test_a_demo_replaces_an_earlier_demo_and_nothing_else(tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="no demo"):
         run_demo(tmp_path, households=HOMES, weeks=WEEKS)
     assert (tmp_path / "precious.txt").exists()
+
+
+def test_a_failed_check_is_said_in_place_of_the_effect() -> None:
+    measured = Headline("less_rubbish", "effect shown", -0.2, -0.3, -0.1, 8.0, -0.21)
+    assert "-0.200" in measured.words
+    failed = replace(measured, verdict="invalid", alarms=("Sample ratio at 'assigned': not as drawn.",))
+    assert failed.words == "less_rubbish: INVALID. Sample ratio at 'assigned': not as drawn."
 
 
 def test_history_is_half_a_year_where_there_is_room() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from small_town import CAMPAIGN, NOW, WEEK, assignments, audience, homes, settle, weigh, workspace
 
+from nudges.domain import Shares
 from nudges.errors import NotReadyError
 from nudges.steps.choose import choose
 from nudges.steps.learn import learn
@@ -95,6 +96,28 @@ def test_an_effect_that_is_the_same_for_all_leads_to_the_best_arm(tmp_path):
     ws.ledger.close()
 
 
+def test_what_other_campaigns_do_is_not_credited_to_this_one(tmp_path):
+    """Another campaign takes 3 kg off everyone but the holdout: between arms that were drawn there is no difference."""
+    campaign = replace(CAMPAIGN, shares=Shares(0.1, 0.5, 0.4))
+    ws = workspace(tmp_path, campaign, holdout_share=0.3)
+    columns = homes(N, stores=0)
+    settle(ws, WEEK, columns)
+    choose(ws, WEEK, now=NOW)
+    lanes = assignments(ws, WEEK, campaign).to_pandas().groupby("unit_id")["lane"].first()
+    rng = np.random.default_rng(7)
+
+    def kg(units, week):
+        others = np.where(lanes.reindex(units) == "holdout", 0.0, -3.0)
+        return 9 + rng.normal(0, 1, len(units)) + (others if week > WEEK else 0.0)
+
+    weigh(ws, columns, [WEEK + offset for offset in range(5)], kg)
+    learn(ws, CLOSED, now=NOW)
+    for arm in ("norm_sms", "caddy_email"):
+        found = card(ws)[1]["decision"]["effects"][arm]
+        assert found["low"] < 0 < found["high"]
+    ws.ledger.close()
+
+
 def test_planted_heterogeneity_leads_to_a_model_that_choosing_uses(split_town):
     ws = split_town
     summary = learn(ws, CLOSED, now=NOW)
@@ -140,7 +163,7 @@ def test_one_row_a_unit_of_those_that_could_be_reached(split_town):
     """Later weeks of a unit add to its outcome, not to the number of rows."""
     learn(split_town, CLOSED, now=NOW)
     given = assignments(split_town, WEEK).to_pandas()
-    reachable = given[given["is_contactable"] == 1]["unit_id"].nunique()
+    reachable = given[(given["is_contactable"] == 1) & (given["lane"] != "holdout")]["unit_id"].nunique()
     assert card(split_town)[1]["decision"]["n_units"] == reachable
 
 

@@ -11,8 +11,11 @@ from scipy import stats
 from nudges.domain import Outcome, Verdict
 from nudges.errors import DataError, UnsupportedError
 from nudges.measuring import (
+    Drawn,
     Effect,
+    Outcomes,
     balance,
+    by_segment,
     mean_variance,
     minimum_detectable,
     outage_gap,
@@ -329,7 +332,47 @@ def test_outcomes_that_never_vary_are_inconclusive():
     assert "same for every unit" in verdict_words(said, flat, Outcome.TAG_RATE)
 
 
+@pytest.mark.parametrize("level", [1.0, 0.7, 1 / 3])
+def test_rounding_is_neither_an_effect_nor_a_spread(level):
+    """A rate that is the same for all leaves residuals of 1e-17: not an interval around nothing that is an effect."""
+    rng = np.random.default_rng(3)
+    for n in range(30, 60):
+        flat = unit_ancova(np.full(n, level), rng.random(n), np.arange(n) % 2, weights=rng.integers(1, 9, n))
+        assert (flat.estimate, flat.se, flat.p_value) == (0, 0, 1)
+        assert verdict(flat, Outcome.RECYCLING_SET_OUT_RATE, stated=0.02) is Verdict.INCONCLUSIVE
+
+
+def test_a_segment_where_nothing_varies_has_no_effect_to_show_and_spoils_no_other():
+    n = 400
+    rng = np.random.default_rng(4)
+    treated, few = np.arange(n) % 2 == 1, np.arange(n) < 40
+    post = np.where(few, 1 / 3, rng.random(n))
+    drawn = Drawn(
+        first_week_no=np.full(n, 1_000),
+        is_treated=treated,
+        is_control=~treated,
+        is_holdout=np.zeros(n, bool),
+        arm=np.where(treated, "a", "control"),
+        is_arm_random=np.ones(n, bool),
+        is_contactable=np.ones(n, bool),
+        households=np.ones(n),
+        treated_share=np.full(n, 0.5),
+        holdout_share=np.zeros(n),
+    )
+    planned = np.ones(n)
+    outcomes = Outcomes(post, rng.random(n), post, post, planned, planned, {1_001: post}, {"few": few, "rest": ~few})
+    few_group, rest = by_segment(drawn, outcomes, {})
+    assert few_group.effect is None
+    assert "same outcome" in few_group.note
+    assert rest.pooled == rest.effect
+
+
 # --- pooling
+
+
+def test_pooling_with_one_that_is_all_but_exact():
+    exact = Effect.of(-0.2, 1e-12, 20, n_treated=2, n_control=2, alpha=0.05)
+    assert [one.estimate for one in pooled([exact, effect(-0.5, 0.1)])] == pytest.approx([-0.2, -0.2])
 
 
 def test_pooling_equal_effects_gives_their_mean_and_one_stays():

@@ -26,7 +26,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterNam
 from prefect.client.schemas.filters import FlowRunFilterStateType as StateTypes
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.logging import disable_run_logger
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Running, Scheduled
 from tiny_council import drop_all
 
@@ -52,7 +52,7 @@ class Prefect:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=180,
             check=False,
         )
         assert done.returncode == 0, f"prefect {' '.join(words)}\n{done.stdout}\n{done.stderr}"
@@ -136,7 +136,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
 
     try:
         launch("server", "start")
-        wait(lambda: _healthy(url), seconds=90, what="the server")
+        wait(lambda: _healthy(url), seconds=150, what="the server")
         council = Prefect(home, url, environment)
         council.cli("work-pool", "create", "nudges", "--type", "process")
         council.cli("work-queue", "create", "weekly", "--pool", "nudges", "--limit", "1")
@@ -227,7 +227,7 @@ def test_the_sweeper_crashes_the_silent_and_leaves_those_whose_heart_beats(
     """Two runs read Running and have no process; one of them is heard of."""
     silent, beating = (prefect.start("sweeper/sweeper", due=datetime.now(UTC) + timedelta(days=1)) for _ in range(2))
     prefect.read_running(silent, beating)
-    time.sleep(2)
+    time.sleep(6)
     beat = {
         "id": str(uuid4()),
         "occurred": datetime.now(UTC).isoformat(),
@@ -236,8 +236,9 @@ def test_the_sweeper_crashes_the_silent_and_leaves_those_whose_heart_beats(
     }
     httpx.post(f"{prefect.url}/events", json=[beat], timeout=10).raise_for_status()
     time.sleep(2)  # the server writes events behind the call
-    monkeypatch.setattr(sweeping, "MISSED", 0.1)  # 3 seconds of silence
-    with temporary_settings({PREFECT_API_URL: prefect.url}), disable_run_logger():
+    monkeypatch.setattr(sweeping, "MISSED", 5 / 30)  # five seconds of silence
+    settings = {PREFECT_API_URL: prefect.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 30}
+    with temporary_settings(settings), disable_run_logger():
         assert asyncio.run(sweeping.sweeper.fn()) >= 1
     states = {name: prefect.run(run_id).state for name, run_id in (("silent", silent), ("beating", beating))}
     assert {name: state.type for name, state in states.items() if state} == {

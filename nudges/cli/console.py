@@ -87,7 +87,8 @@ def show_summary(summary: Summary) -> None:
         if count:
             say(f"    {name.replace('_', ' ')}: {count:,}")
     for name, fact in summary.facts.items():
-        say(f"    {name.replace('_', ' ')}: {number_text(fact)}")
+        if fact not in (None, 0):
+            say(f"    {name.replace('_', ' ')}: {number_text(fact)}")
     for note in summary.notes:
         say(f"    {note}")
     for warning in summary.warnings:

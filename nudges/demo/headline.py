@@ -38,6 +38,7 @@ class Headline:
     ci_high: float
     control_mean: float
     truth: float | None  # None where the simulator keeps no truth of the outcome
+    alarms: tuple[str, ...] = ()  # checks that failed: no effect is said where there is one
 
     @property
     def covers(self) -> bool | None:
@@ -46,7 +47,9 @@ class Headline:
 
     @property
     def words(self) -> str:
-        """The line a person reads."""
+        """The line a person reads; INVALID in place of the effect when a check failed."""
+        if self.alarms:
+            return f"{self.campaign}: INVALID. {' '.join(self.alarms)}"
         share = f" ({self.estimate / self.control_mean:+.1%})" if self.control_mean else ""
         line = f"{self.campaign}: {self.estimate:+.3f}{share}, 95 % interval {self.ci_low:+.3f} to {self.ci_high:+.3f}"
         planted = "" if self.truth is None else f"; planted {self.truth:+.3f}, {'inside' if self.covers else 'OUTSIDE'}"
@@ -73,6 +76,7 @@ def _headline(ws: Workspace, truth: Truth, week: Week, campaign: str, result: Ma
         ci_high=float(effect["ci_high"]),
         control_mean=float(result["control_mean"]),
         truth=planted(ws, truth, campaign, week),
+        alarms=tuple(result["alarms"]),
     )
 
 

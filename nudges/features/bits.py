@@ -15,59 +15,63 @@ from nudges.weeks import Week
 
 WINDOW_WEEKS = 26
 ALL_WEEKS = 2**WINDOW_WEEKS - 1
-SECOND_PLANE = 2**WINDOW_WEEKS
-"""A second set of weeks is kept in the same integer, this many times higher."""
+_PAIRS, _FOURS, _BYTES = 0x5555555555555, 0x3333333333333, 0xF0F0F0F0F0F0F
 
 
 def weeks_cte(week: Week) -> str:
-    """The weeks looked at, one row each: number, first and last day, its bit, and its bit in the second plane."""
+    """The weeks looked at, one row each: number, first and last day, its bit, and its bit in the upper set."""
     rows = ",\n    ".join(
-        f"({each.number}, DATE '{each.monday}', DATE '{each.sunday}', {_bit(back)}, {_bit(back) * SECOND_PLANE})"
+        f"({each.number}, DATE '{each.monday}', DATE '{each.sunday}', {_bit(back)}, {_bit(back) << WINDOW_WEEKS})"
         for back in range(WINDOW_WEEKS)
         for each in (week - back,)
     )
-    names = "week_no, starts_on, ends_on, bit, second_bit"
+    names = "week_no, starts_on, ends_on, bit, upper_bit"
     return f"weeks AS (\n  SELECT {names} FROM (VALUES\n    {rows}\n  ) AS listed ({names})\n)"
 
 
-def first_plane(code: str) -> str:
-    """Weeks of the lower set."""
-    return f"({code} & {ALL_WEEKS})"
+def lower_set(code: str) -> str:
+    """The lower of two sets of weeks in one integer."""
+    return f"CAST({code} & {ALL_WEEKS} AS INTEGER)"
 
 
-def second_plane(code: str) -> str:
-    """Weeks of the upper set; the division is exact whether an engine divides integers as integers or as doubles."""
-    return f"CAST(({code} - {first_plane(code)}) / {SECOND_PLANE} AS BIGINT)"
+def upper_set(code: str) -> str:
+    """The upper of two sets of weeks in one integer."""
+    return f"CAST({code} >> {WINDOW_WEEKS} AS INTEGER)"
 
 
-def count(code: str, n: int, *, plane: int = 1) -> str:
-    """How many of the last `n` weeks are in the set of that plane."""
-    return total(code, n, lambda _: 1, plane=plane)
+def count(weeks: str, n: int = WINDOW_WEEKS) -> str:
+    """How many of the last `n` weeks are in the set."""
+    return _ones(f"({weeks} >> {WINDOW_WEEKS - n})" if n < WINDOW_WEEKS else weeks, n)
 
 
-def count_either(code: str) -> str:
-    """How many weeks are in the set of either plane."""
-    return _total(code, WINDOW_WEEKS, lambda _: 1, 1 + SECOND_PLANE)
+def count_both(code: str) -> str:
+    """How many weeks are in the two sets of one integer, together."""
+    return _ones(code, 2 * WINDOW_WEEKS)
 
 
-def total(code: str, n: int, of: Callable[[int], int], *, plane: int = 1) -> str:
-    """Sum of `of(weeks back)` over those of the last `n` weeks that are in the set of that plane."""
-    factor = SECOND_PLANE if plane == 2 else 1
-    return f"CASE WHEN {code} < {factor} THEN 0 ELSE {_total(code, n, of, factor)} END"
+def total(weeks: str, n: int, of: Callable[[int], int]) -> str:
+    """Sum of `of(weeks back)` over those of the last `n` weeks that are in the set."""
+    each = " + ".join(f"CASE WHEN ({weeks} & {_bit(back)}) = 0 THEN 0 ELSE {of(back)} END" for back in range(n))
+    return f"CASE WHEN {weeks} = 0 THEN 0 ELSE {each} END"
 
 
-def newest(weeks: str) -> str:
-    """How many weeks back the newest week of the set is; NULL for an empty set."""
-    steps = " ".join(f"WHEN ({weeks} & {_bit(back)}) <> 0 THEN {back}" for back in range(WINDOW_WEEKS))
-    return f"CASE WHEN {weeks} = 0 THEN NULL {steps} END"
+def _ones(value: str, bits: int) -> str:
+    """Ones among the lowest `bits`: added in pairs, fours and bytes, then byte to byte."""
 
+    def cut(mask: int) -> int:
+        return mask & (2**bits - 1)
 
-def _total(code: str, n: int, of: Callable[[int], int], factor: int) -> str:
-    return " + ".join(f"CASE WHEN ({code} & {_bit(back) * factor}) = 0 THEN 0 ELSE {of(back)} END" for back in range(n))
+    pairs = f"(({value} & {cut(_PAIRS)}) + (({value} >> 1) & {cut(_PAIRS)}))"
+    fours = f"(({pairs} & {cut(_FOURS)}) + (({pairs} >> 2) & {cut(_FOURS)}))"
+    if bits <= 4:
+        return fours
+    ones = f"(({fours} & {cut(_BYTES)}) + (({fours} >> 4) & {cut(_BYTES)}))"
+    width = 8
+    while width < bits:
+        ones = f"({ones} + ({ones} >> {width}))"
+        width *= 2
+    return f"({ones} & 127)"
 
 
 def _bit(back: int) -> int:
     return int(2 ** (WINDOW_WEEKS - 1 - back))
-
-
-PLANES = {1: first_plane, 2: second_plane}

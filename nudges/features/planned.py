@@ -20,7 +20,7 @@ def round_ctes(week: Week) -> list[str]:
         f"""planned AS (
   SELECT c.round_id, c.stream, k.week_no, k.bit, COALESCE(c.collection_on, c.planned_on) AS collected_on,
     CASE WHEN (r.weeks & k.bit) <> 0 THEN 1 ELSE 0 END AS is_recorded,
-    CASE WHEN c.stream = 'residual' AND (e.weeks & k.bit) <> 0 THEN 1 ELSE 0 END AS is_weighed
+    CASE WHEN c.stream = 'residual' AND (e.weighing_weeks & k.bit) <> 0 THEN 1 ELSE 0 END AS is_weighed
   FROM calendar AS c
   JOIN weeks AS k ON COALESCE(c.collection_on, c.planned_on) BETWEEN k.starts_on AND k.ends_on
   CROSS JOIN weighed_weeks AS e

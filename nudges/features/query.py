@@ -13,13 +13,12 @@ import re
 from dataclasses import dataclass
 
 from nudges.domain import Stream
-from nudges.features import bits
 from nudges.features.bits import weeks_cte
 from nudges.features.dates import day_number
 from nudges.features.homes import home_ctes, message_ctes, tag_ctes
-from nudges.features.lifted import COUNTS, unit_ctes
+from nudges.features.lifted import CODE, MARKS, unit_ctes
 from nudges.features.planned import round_ctes
-from nudges.features.weighed import CODE, kilo_ctes
+from nudges.features.weighed import kilo_ctes
 from nudges.tables import FEATURES, Dialect, Type
 from nudges.tables.features import SET_OUT_WINDOWS
 from nudges.weeks import Week
@@ -100,8 +99,8 @@ def _expressions(week: Week, double: str) -> dict[str, str]:
         },
         **{f"participates_{stream}": _participates(stream) for stream in SET_OUT_WINDOWS},
         **_tag_columns(double),
-        **{f"{name}_{n}w": _over_streams(f"{name}_{n}", "+") for name in ("missed", "excess") for n in COUNTS[name]},
-        "weeks_since_missed": bits.newest(f"({_over_streams('missed_weeks', '|')})"),
+        **{f"{name}_{n}w": f"COALESCE(units.{name}_{n}, 0)" for name, windows in MARKS.items() for n in windows},
+        "weeks_since_missed": f"{week.number} - units.missed_week",
         **{
             name: f"COALESCE(h.{name}, 0)"
             for name in ("messages_4w", "messages_26w", "delivered_26w", "clicked_26w", "opted_out")
@@ -129,10 +128,6 @@ def _home_columns(week: Week, double: str) -> dict[str, str]:
 
 
 _HOUSEHOLDS = "COALESCE(h.store_households, 1)"
-
-
-def _over_streams(column: str, operator: str) -> str:
-    return f" {operator} ".join(f"COALESCE(units.{stream}_{column}, 0)" for stream in Stream)
 
 
 def _larger(a: str, b: str) -> str:

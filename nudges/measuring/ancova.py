@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 _TREATED = 1  # column of `treated` in the design
 _FULL_LEVERAGE = 1e-10  # 1 - h below this: the row is fitted exactly and says nothing of the treatment
 _SINGULAR = 1e-10  # smallest eigenvalue of the scaled cross-product, relative to the largest
+_NOTHING = 1e-9  # relative to the outcome's size: below this a number is rounding, not a difference or a spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,11 @@ def unit_ancova(
     else:
         variance, df = _cr2(fit, _labels("cluster", cluster, len(y)))
     n_treated = int(z.sum())
-    se = float(np.sqrt(max(variance, 0.0)))
-    return Effect.of(float(fit.beta[_TREATED]), se, df, n_treated=n_treated, n_control=len(z) - n_treated, alpha=alpha)
+    tau, se = float(fit.beta[_TREATED]), float(np.sqrt(max(variance, 0.0)))
+    rounding = _NOTHING * float(np.sqrt(np.average(y**2, weights=w)))
+    if se <= rounding:
+        tau, se = tau if abs(tau) > rounding else 0.0, 0.0
+    return Effect.of(tau, se, df, n_treated=n_treated, n_control=len(z) - n_treated, alpha=alpha)
 
 
 def _vector(name: str, values: ArrayLike, n: int | None = None) -> Floats:

@@ -18,6 +18,7 @@ from nudges.measuring.verdicts import verdict, verdict_words
 from nudges.weeks import Week
 
 TOO_FEW = "too few units in one of the two groups"
+NO_SPREAD = "too few units, or the same outcome for all of them"
 
 
 def contrast_effect(drawn: Drawn, post: Floats, pre: Floats, units: Flags) -> Effect | None:
@@ -221,7 +222,8 @@ def by_week(drawn: Drawn, outcomes: Outcomes) -> list[Group]:
         units = drawn.contrast & (drawn.first_week_no < number)
         effect = contrast_effect(drawn, values, outcomes.pre, units)
         label = str(Week(number))
-        groups.append(Group(WEEK, label, label, effect, note="" if effect else TOO_FEW))
+        shown = effect if effect and effect.se > 0 else None
+        groups.append(Group(WEEK, label, label, shown, note=_why_not(effect)))
     return groups
 
 
@@ -229,6 +231,13 @@ def _groups(kind: str, effects: Mapping[str, Effect | None], titles: Mapping[str
     known = {label: effect for label, effect in effects.items() if effect and effect.se > 0}
     shrunk = dict(zip(known, pooled(list(known.values())), strict=True))
     return [
-        Group(kind, label, titles.get(label, label), effect, shrunk.get(label), note="" if effect else TOO_FEW)
+        Group(kind, label, titles.get(label, label), known.get(label), shrunk.get(label), note=_why_not(effect))
         for label, effect in effects.items()
     ]
+
+
+def _why_not(effect: Effect | None) -> str:
+    """Why a group has no effect to show: an estimate without a spread has no interval."""
+    if effect is None:
+        return TOO_FEW
+    return "" if effect.se > 0 else NO_SPREAD

@@ -58,6 +58,7 @@ figure { margin: .75rem 0 1rem; break-inside: avoid; }
 figcaption { font-weight: bold; font-size: .92rem; margin-bottom: .35rem; }
 figcaption span { font-weight: normal; color: #55606b; }
 svg { display: block; height: auto; }
+li, p { overflow-wrap: anywhere; }
 code { font-family: Consolas, "Liberation Mono", monospace; font-size: .88em; overflow-wrap: anywhere; }
 footer {
   padding-top: 1rem;

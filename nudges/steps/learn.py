@@ -4,6 +4,8 @@ One row a unit, from its first assignment in the campaign: what was known of it 
 could have changed it, the arm and propensities drawn then, and its outcome since. A unit keeps its lane and its learn
 arm for the whole campaign, so later assignments bring no new draw, only more weeks: they lengthen the outcome window,
 which is at least four weeks, at most twelve, and ends where the campaign's policy changed.
+
+The holdout is left out: no other campaign writes to it either, so its outcome is not that of this campaign's control.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from sklearn.base import clone
 
 from nudges import estimators
 from nudges.cards import ModelCard, leading_features
-from nudges.domain import Campaign, Shares, Summary
+from nudges.domain import Campaign, Lane, Shares, Summary
 from nudges.draws import UNIFORM, draws, propensities
 from nudges.errors import UnsupportedError
 from nudges.money import residual_pence_per_tonne
@@ -51,13 +53,13 @@ SELECT a.unit_id, a.week_no, MIN(a.household_id) AS home, MIN(a.arm) AS arm, MIN
 FROM assignments a
 JOIN (SELECT unit_id, MIN(week_no) AS week_no FROM assignments WHERE campaign = :campaign GROUP BY unit_id) f
   ON f.unit_id = a.unit_id AND f.week_no = a.week_no
-WHERE a.campaign = :campaign AND a.week_no <= :closed
+WHERE a.campaign = :campaign AND a.week_no <= :closed AND a.lane <> :holdout
 GROUP BY a.unit_id, a.week_no
 HAVING MAX(a.is_contactable) = 1
 ORDER BY a.unit_id
 """
 _CHOICES = """
-SELECT week_no, arms, holdout_share, control_share, learn_share, best_share, policy FROM choices
+SELECT week_no, arms, control_share, learn_share, best_share, policy FROM choices
 WHERE campaign = :campaign AND week_no <= :week ORDER BY week_no
 """
 
@@ -69,7 +71,6 @@ class _Choice:
     week_no: int
     arms: tuple[str, ...]
     shares: Shares
-    holdout_share: float
     policy: str
 
 
@@ -88,9 +89,8 @@ def learn(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str] 
         facts[f"{campaign.id} policy"] = card.policy
         notes.append(f"{campaign.id}: {card.decision.words}")
     headline = ", ".join(f"{name.removesuffix(' policy')}: {policy}" for name, policy in facts.items())
-    return Summary(
-        "learn", str(week), headline or "No campaign runs this week", {"campaigns": len(facts)}, facts, tuple(notes)
-    )
+    said = headline or ("No policy learned" if warnings else "No campaign runs this week")
+    return Summary("learn", str(week), said, {"campaigns": len(facts)}, facts, tuple(notes), tuple(warnings))
 
 
 def _learned(ws: Workspace, campaign: Campaign, week: Week) -> ModelCard:
@@ -174,7 +174,8 @@ def _prices(ws: Workspace, campaign: Campaign, week: Week) -> Prices:
 def _evidence(ws: Workspace, campaign: Campaign, week: Week, columns: tuple[str, ...]) -> Evidence:
     """Closed units of the campaign with their outcomes; units without a valid reading are left out."""
     choices = _choices(ws, campaign, week)
-    first = ws.ledger.select(_FIRST, campaign=campaign.id, closed=week.number - CLOSED_WEEKS)
+    closed = week.number - CLOSED_WEEKS
+    first = ws.ledger.select(_FIRST, campaign=campaign.id, closed=closed, holdout=Lane.HOLDOUT)
     first = first.filter(pc.is_in(first["week_no"], value_set=pa.array([*choices], pa.int64())))
     first = _sampled(first.combine_chunks(), campaign)
     start, homes = _whole(first["week_no"]), _whole(first["households"]).astype(np.float64)
@@ -218,7 +219,6 @@ def _choices(ws: Workspace, campaign: Campaign, week: Week) -> dict[int, _Choice
             week_no=int(row["week_no"]),
             arms=tuple(json.loads(row["arms"])),
             shares=Shares(row["control_share"], row["learn_share"], row["best_share"]),
-            holdout_share=float(row["holdout_share"]),
             policy=str(row["policy"]),
         )
         for row in rows
@@ -251,7 +251,7 @@ def _ends(start: NDArray[np.int64], choices: Mapping[int, _Choice], week: Week) 
 def _drawn(
     first: pa.Table, start: NDArray[np.int64], campaign: Campaign, choices: Mapping[int, _Choice]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Arm given and propensity of every arm, rebuilt from the week's choice and the unit's policy arm."""
+    """Arm given and propensity of every arm outside the holdout, by the week's choice and the unit's policy arm."""
     arms = campaign.arm_ids
     given = _positions(first["arm"], arms)
     policy_arm = np.where(
@@ -263,9 +263,7 @@ def _drawn(
     for number in np.unique(start):
         rows = np.flatnonzero(start == number)
         choice = choices[int(number)]
-        chance[rows] = propensities(
-            policy_arm[rows], len(arms), shares=choice.shares, holdout_share=choice.holdout_share
-        )
+        chance[rows] = propensities(policy_arm[rows], len(arms), shares=choice.shares, holdout_share=0.0)
     return given, chance
 
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 import duckdb
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from nudges.domain import Arm, Campaign, Medium, MessageState, Reach
-from nudges.draws import LANES, LEARN, Salts, given_arms, place, propensities
+from nudges.draws import LEARN, Salts, given_arms, place, propensities
 from nudges.eligibility import Standing, reasons, sendable
-from nudges.errors import ConfigError
+from nudges.steps.choose.committed import ANY_ARM, Choice, Given, committed_choice, read_back
 from nudges.steps.choose.policy import Demand, latest_policy, model_arms, single_arm
 from nudges.steps.choose.scope import Scope, read_scope
 from nudges.steps.matrix import feature_blocks
@@ -22,17 +20,11 @@ from nudges.steps.models import load_model
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
+__all__ = ["ANY_ARM", "Chosen", "Reachable", "arm_costs", "choosing", "expected_prices"]
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-ANY_ARM = "*"
-"""The policy arm written in the ledger under a uniform policy."""
-
-_CHOICE = "SELECT policy, price_per_penny FROM choices WHERE campaign = :campaign AND week_no = :week"
-_COMMITTED = """
-SELECT household_id, lane, arm, policy_arm, draw, propensity, is_contactable
-FROM assignments WHERE campaign = :campaign AND week_no = :week
-"""
 _PRICES = """
 SELECT arm, medium, AVG(cost_pence) AS pence FROM messages
 WHERE campaign = :campaign AND week_no < :week AND state <> :dropped GROUP BY arm, medium
@@ -82,34 +74,22 @@ class Reachable:
     cost_pence: Floats
 
 
-@dataclass(slots=True)
-class _Given:
-    """Lane, arm and the rest of every household, before what is committed overrules it."""
-
-    lane: NDArray[np.int8]
-    arm: NDArray[np.intp]
-    policy_arm: NDArray[np.intp]
-    draw: Floats
-    propensity: Floats
-    is_contactable: Flags
-
-
 def choosing(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.DuckDBPyConnection) -> Chosen:
     """Choose for one campaign. `connection` has views of features, membership and audience up to `week`.
 
-    What was committed for the week before wins: policy, lanes, arms and propensities are read back, only reasons follow
-    today's stops, suppressions and caps.
+    What was committed for the week before wins: policy, shares, lanes, arms and propensities are read back, only
+    reasons follow today's stops, suppressions and caps.
     """
     scope = read_scope(ws, campaign, week, connection)
-    stored = ws.ledger.select(_CHOICE, campaign=campaign.id, week=week.number).to_pylist()
-    policy = str(stored[0]["policy"]) if stored else latest_policy(ws, campaign, week)
+    made = committed_choice(ws, campaign, week)
+    choice = made or Choice(latest_policy(ws, campaign, week), 0.0, campaign.shares, ws.council.holdout_share)
     prices = expected_prices(ws, campaign, week)
     reach = _reach(campaign, scope, prices)
     is_stopped = ws.ledger.stopped(campaign.id)
-    given, price = _given(ws, campaign, week, connection, scope=scope, reach=reach, policy=policy)
-    if stored:
-        price = float(stored[0]["price_per_penny"])
-        _read_back(ws, campaign, week, scope, given)
+    given, price = _given(ws, campaign, week, connection, scope=scope, reach=reach, choice=choice)
+    if made:
+        price = made.price_per_penny
+        read_back(ws, campaign, week, scope, given)
     standing = _standing(scope, given, reach, is_stopped=is_stopped)
     cost = np.where(sendable(standing), _of_arm(reach.cost_pence, given.arm), 0.0)
     is_paid = _paid(cost, standing, given.draw, float(campaign.budget_pence))
@@ -118,7 +98,7 @@ def choosing(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.D
     by_medium = _by_medium(campaign, scope, given.arm, goes, prices)
     return Chosen(
         scope=scope,
-        policy=policy,
+        policy=choice.policy,
         price_per_penny=price,
         lane=given.lane,
         arm=given.arm,
@@ -184,17 +164,18 @@ def _given(
     *,
     scope: Scope,
     reach: Reachable,
-    policy: str,
-) -> tuple[_Given, float]:
+    choice: Choice,
+) -> tuple[Given, float]:
     """Lanes by hash, arms by lane and policy, and the dual price."""
     salts = Salts.of(campaign.salt, ws.council.salt)
     n_arms = len(campaign.arm_ids)
-    placing = place(scope.units.to_pylist(), salts, campaign.shares, ws.council.holdout_share)
-    price = 0.0
+    placing = place(scope.units.to_pylist(), salts, choice.shares, choice.holdout_share)
+    price, policy = 0.0, choice.policy
     if policy.startswith("model:"):
         model = load_model(ws, campaign, policy.removeprefix("model:"))
         learn_arm = np.where(placing.lane == LEARN, given_arms(placing, np.zeros(len(scope.units), np.intp), n_arms), 0)
-        demand = _demand(ws, campaign, week, scope=scope, reach=reach, learn_arm=learn_arm)
+        best_share = (1.0 - choice.holdout_share) * choice.shares.best
+        demand = _demand(ws, campaign, week, scope=scope, reach=reach, learn_arm=learn_arm, best_share=best_share)
         effect = np.zeros((len(scope.units), n_arms - 1))
         for rows, block in feature_blocks(connection, scope.homes, week.number, model.columns):
             effect[rows] = model.estimator.effect(block)
@@ -202,10 +183,10 @@ def _given(
     else:
         policy_arm = np.full(len(scope.units), single_arm(policy, campaign), dtype=np.intp)
     arm = given_arms(placing, policy_arm, n_arms)
-    chance = propensities(policy_arm, n_arms, shares=campaign.shares, holdout_share=ws.council.holdout_share)
+    chance = propensities(policy_arm, n_arms, shares=choice.shares, holdout_share=choice.holdout_share)
     unit = scope.unit
     return (
-        _Given(
+        Given(
             lane=placing.lane[unit],
             arm=arm[unit],
             policy_arm=policy_arm[unit],
@@ -218,55 +199,30 @@ def _given(
 
 
 def _demand(
-    ws: Workspace, campaign: Campaign, week: Week, *, scope: Scope, reach: Reachable, learn_arm: NDArray[np.intp]
+    ws: Workspace,
+    campaign: Campaign,
+    week: Week,
+    *,
+    scope: Scope,
+    reach: Reachable,
+    learn_arm: NDArray[np.intp],
+    best_share: float,
 ) -> Demand:
     """Budget for the best lane once the learn lane is paid, blown up to all units so that lanes cannot matter."""
     ready = reach.open & (scope.has_service & ~scope.is_capped)[:, None]
     n_units = len(scope.units)
     by_unit = np.column_stack([np.bincount(scope.unit, column, n_units) for column in ready.T.astype(np.float64)])
     spent = (_of_arm(reach.cost_pence * ready, learn_arm[scope.unit])).sum()
-    lane_share = (1.0 - ws.council.holdout_share) * campaign.shares.best
     left = max(float(campaign.budget_pence) - float(spent), 0.0)
     return Demand(
         units=scope.units,
         ready=np.asarray(by_unit, dtype=np.float64),
         cost_pence=arm_costs(campaign, expected_prices(ws, campaign, week)),
-        budget_pence=left / lane_share if lane_share > 0 else 0.0,
+        budget_pence=left / best_share if best_share > 0 else 0.0,
     )
 
 
-def _read_back(ws: Workspace, campaign: Campaign, week: Week, scope: Scope, given: _Given) -> None:
-    """Put what is committed in the place of what was worked out just now."""
-    rows = ws.ledger.select(_COMMITTED, campaign=campaign.id, week=week.number)
-    if rows.num_rows == 0:
-        return
-    rows = rows.combine_chunks()
-    place_of = pc.index_in(scope.household_id, value_set=rows["household_id"].combine_chunks())
-    place_of = pc.fill_null(place_of, -1).to_numpy(zero_copy_only=False)
-    here = np.flatnonzero(place_of >= 0)
-    there = place_of[here]
-    arms = campaign.arm_ids
-    given.lane[here] = _codes(rows["lane"], LANES, campaign)[there]
-    given.arm[here] = _codes(rows["arm"], arms, campaign)[there]
-    given.policy_arm[here] = (_codes(rows["policy_arm"], (ANY_ARM, *arms), campaign) - 1)[there]
-    given.draw[here] = rows["draw"].to_numpy()[there]
-    given.propensity[here] = rows["propensity"].to_numpy()[there]
-    given.is_contactable[here] = rows["is_contactable"].to_numpy().astype(bool)[there]
-
-
-def _codes(column: pa.ChunkedArray, words: tuple[str, ...], campaign: Campaign) -> NDArray[np.intp]:
-    """Positions of a column's words; the uniform policy's `*` is made to come first, and so ends at UNIFORM = -1."""
-    found = pc.index_in(column, value_set=pa.array([str(word) for word in words]))
-    if found.null_count:
-        word = column.filter(pc.is_null(found))[0].as_py()
-        raise ConfigError(
-            f"campaigns/{campaign.id}.toml: arm {word!r} is gone, but this week was chosen with it. "
-            "Put it back until the week is over."
-        )
-    return np.asarray(found.to_numpy(), dtype=np.intp)
-
-
-def _standing(scope: Scope, given: _Given, reach: Reachable, *, is_stopped: bool) -> Standing:
+def _standing(scope: Scope, given: Given, reach: Reachable, *, is_stopped: bool) -> Standing:
     n = len(scope.unit)
     return Standing(
         has_service=scope.has_service,

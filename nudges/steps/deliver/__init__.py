@@ -15,7 +15,7 @@ from nudges.errors import LateRunError, ProviderError
 from nudges.sending import in_quiet_hours, is_late, over_before, quiet_until
 from nudges.steps.deliver.doubts import in_doubt, resolve, take_over
 from nudges.steps.deliver.handing import Handover
-from nudges.steps.deliver.letters import FreshSuppressions, Words, latest_addresses
+from nudges.steps.deliver.letters import AddressBook, FreshSuppressions, Words, latest_addresses
 from nudges.steps.deliver.senders import alone, living
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
@@ -46,7 +46,7 @@ def deliver(
     """
     _guard_late(ws, now, scheduled_at)
     run_id = ws.ledger.begin_run("deliver", week, now=now)
-    run = Handover(ws, run_id, now, Words(ws), {}, FreshSuppressions(ws))
+    run = Handover(ws, run_id, now, Words(ws), AddressBook(ws, now), FreshSuppressions(ws))
     try:
         with living(_senders(ws), run_id):
             _work(run, _NO_LIMIT if limit is None else limit)
@@ -91,7 +91,7 @@ def _work(run: Handover, limit: int) -> None:
         until = quiet_until(run.now, quiet, zone)
         run.notes.append(f"Quiet hours: {sum(due['n'])} messages wait until {until:%Y-%m-%d %H:%M} UTC.")
         return
-    run.addresses = latest_addresses(ws, due["household_id"], run.now)
+    run.addresses.of(due["household_id"])
     for name, media in _by_channel(ws, set(due["medium"])).items():
         limit -= run.send_due(name, opened.channel(name), media, limit)
         if run.broken:

@@ -13,7 +13,7 @@ from nudges.channels import Answer, Channel
 from nudges.domain import Letter, Medium, MessageState, Receipt, ReceiptStatus
 from nudges.ledger import address_hash
 from nudges.sending import ERROR_BUDGET, batches, in_quiet_hours, may_try_again
-from nudges.steps.deliver.letters import Addresses, FreshSuppressions, Words, prepare
+from nudges.steps.deliver.letters import AddressBook, FreshSuppressions, Words, prepare
 from nudges.steps.workspace import Workspace
 
 STOPPED = "stopped"
@@ -35,7 +35,7 @@ class Handover:
     run_id: str
     now: datetime
     words: Words
-    addresses: Addresses
+    addresses: AddressBook
     suppressions: FreshSuppressions
     counts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -86,8 +86,9 @@ class _Line:
         """Send the claimed messages that may still go, then record what the provider said."""
         run, row_of = self.run, {row["message_id"]: row for row in rows}
         outside = self.channel.leaves_building
+        addresses = run.addresses.of(row["household_id"] for row in rows)
         suppressions = run.suppressions.now()
-        prepared = prepare(run.ws, rows, run.addresses, run.words, suppressions, outside=outside)
+        prepared = prepare(run.ws, rows, addresses, run.words, suppressions, outside=outside)
         self._drop(prepared.dropped)
         receipts: list[Receipt] = []
         try:

@@ -56,6 +56,24 @@ def latest_addresses(ws: Workspace, households: Iterable[str], now: datetime) ->
     return dict(zip(keys, found["address"], strict=True))
 
 
+@dataclass(slots=True)
+class AddressBook:
+    """Latest contacts, looked up when a household first comes up: more falls due, or is approved, during a run."""
+
+    ws: Workspace
+    now: datetime
+    _found: dict[tuple[str, str], str] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
+
+    def of(self, households: Iterable[str]) -> Addresses:
+        """Contacts by (household, medium), of these households and of all that came up before."""
+        fresh = set(households) - self._asked
+        if fresh:
+            self._found |= latest_addresses(self.ws, fresh, self.now)
+            self._asked |= fresh
+        return self._found
+
+
 class Words:
     """Words of messages, written again from template and stored facts; each template is compiled once."""
 

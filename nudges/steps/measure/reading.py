@@ -10,17 +10,19 @@ from datetime import UTC, datetime, time
 import duckdb
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from nudges.domain import CONTROL, Campaign, Outcome, Stream
+from nudges.domain import CONTROL, Campaign, Outcome
 from nudges.measuring import Drawn, Outcomes
 from nudges.measuring.units import Flags, Floats
-from nudges.outcomes import outcome_sql, outcome_values
+from nudges.outcomes import STREAM_OF, Sums, outcome_values
+from nudges.steps.outcome_panel import read_panel
 from nudges.steps.workspace import Workspace
-from nudges.tables import Dialect
 from nudges.weeks import Week
 
 PRE_WEEKS = 26
+
+Weeks = NDArray[np.int64]
 
 _FIRST = """
 SELECT a.household_id, a.unit_id, a.week_no, a.lane, a.arm, a.policy_arm, a.is_contactable
@@ -47,25 +49,24 @@ LEFT JOIN (
 WHERE m.campaign = :campaign AND m.week_no < :week
 GROUP BY m.household_id
 """
-_ROUNDS = tuple(f"{stream}_round_id" for stream in Stream)
 # Newest row of each home, then units by number with what was drawn first; households are all homes that share the bins.
-_HOMES = f"""
+_HOMES = """
 CREATE TEMP TABLE homes AS
-SELECT COALESCE(NULLIF(bin_store_id, ''), household_id) AS unit_id, known_on, {", ".join(_ROUNDS)}
+SELECT COALESCE(NULLIF(bin_store_id, ''), household_id) AS unit_id, {stream}_round_id AS round_id
 FROM households
 WHERE COALESCE(NULLIF(bin_store_id, ''), household_id) IN (SELECT unit_id FROM assigned)
 QUALIFY ROW_NUMBER() OVER (PARTITION BY household_id ORDER BY known_on DESC) = 1
-"""  # noqa: S608 - column names of ours
+"""
 _UNITS = """
 CREATE TEMP TABLE units AS
 WITH sizes AS (
-    SELECT unit_id, COUNT(*) AS households FROM homes GROUP BY unit_id
+    SELECT unit_id, COUNT(*) AS households, MIN(round_id) AS round_id FROM homes GROUP BY unit_id
 ), drawn AS (
     SELECT unit_id, MIN(week_no) AS start, ANY_VALUE(lane) AS lane, ANY_VALUE(arm) AS arm,
            ANY_VALUE(policy_arm) AS policy_arm, MAX(is_contactable) AS is_contactable, COUNT(*) AS assigned
     FROM assigned GROUP BY unit_id
 )
-SELECT ROW_NUMBER() OVER (ORDER BY unit_id) - 1 AS unit_no, d.*,
+SELECT (ROW_NUMBER() OVER (ORDER BY unit_id) - 1)::INTEGER AS unit_no, d.*, s.round_id,
        GREATEST(COALESCE(s.households, 0), d.assigned) AS households,
        d.lane = 'holdout' AS is_holdout,
        d.lane = 'control' OR (d.lane = 'learn' AND d.arm = 'control') AS is_control,
@@ -73,13 +74,6 @@ SELECT ROW_NUMBER() OVER (ORDER BY unit_id) - 1 AS unit_no, d.*,
        d.lane = 'learn' OR (d.lane = 'best' AND d.policy_arm = '*') AS is_arm_random
 FROM drawn d LEFT JOIN sizes s USING (unit_id)
 """
-# The outcome query runs over unit numbers in place of ids, and one home a unit: whole numbers join twice as fast.
-_UNIT_HOMES = f"""
-CREATE TEMP TABLE unit_homes AS
-SELECT u.unit_no AS household_id, NULL::BIGINT AS bin_store_id, MAX(h.known_on) AS known_on,
-       {", ".join(f"MIN(h.{name}) AS {name}" for name in _ROUNDS)}
-FROM homes h JOIN units u USING (unit_id) GROUP BY u.unit_no
-"""  # noqa: S608
 _REACH = """
 SELECT CASE WHEN u.is_holdout THEN 'holdout' WHEN u.is_control THEN 'control'
             WHEN u.arm = 'control' THEN 'policy sends nothing' ELSE u.arm END AS shown_arm,
@@ -94,9 +88,6 @@ JOIN units u ON u.unit_id = a.unit_id
 WHERE m.week_no BETWEEN (SELECT MIN(start) FROM units) AND (SELECT MAX(start) FROM units)
 """
 
-Sums = dict[str, Floats]
-_COMPARED = "is_contactable = 1 AND NOT is_holdout"
-_SUMS = ("total", "valid", "planned", "weeks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +114,8 @@ def read_campaign(ws: Workspace, campaign: Campaign, week: Week, assigned: pa.Ta
     with ws.facts(week, extra=["membership"]) as connection:
         connection.register("assigned", assigned)
         connection.register("sent", sent)
-        for statement in (_HOMES, _UNITS, _UNIT_HOMES):
-            connection.execute(statement)
+        connection.execute(_HOMES.format(stream=STREAM_OF[campaign.outcome]))
+        connection.execute(_UNITS)
         drawn = _drawn(ws, campaign, week, connection)
         outcomes = _outcomes(connection, campaign.outcome, drawn, week)
         reach = {
@@ -180,67 +171,43 @@ def _treated_share(learn: float, best: float, arms: int) -> float:
 
 
 def _outcomes(connection: duckdb.DuckDBPyConnection, outcome: Outcome, drawn: Drawn, week: Week) -> Outcomes:
-    n = len(drawn.arm)
-    middle = PRE_WEEKS // 2
-    halves = (
-        _sums(connection, outcome, n, f"start - {PRE_WEEKS - 1}", f"start - {middle}", where=_COMPARED),
-        _sums(connection, outcome, n, f"start - {middle - 1}", "start", where=_COMPARED),
-    )
-    both = {name: halves[0][name] + halves[1][name] for name in _SUMS}
-    post = _sums(connection, outcome, n, "start + 1", str(week.number), where=f"start < {week.number}")
+    start, begins = drawn.first_week_no, int(drawn.first_week_no.min())
+    rounds = connection.execute("SELECT round_id FROM units ORDER BY unit_no").to_arrow_table()["round_id"]
+    # Before the campaign only the units that are compared need their bins read.
+    where = f"l.week_no > {begins} OR (u.is_contactable = 1 AND NOT u.is_holdout)"
+    low = begins - PRE_WEEKS + 1
+    panel = read_panel(connection, outcome, rounds.combine_chunks(), low, week.number, where=where)
+    compared = drawn.is_contactable & ~drawn.is_holdout
+
+    def sums(first: Weeks, last: Weeks, units: Flags) -> Sums:
+        return panel.sums(first, np.where(units, last, low - 1))
+
+    middle = start - PRE_WEEKS // 2
+    halves = (sums(start - PRE_WEEKS + 1, middle, compared), sums(middle + 1, start, compared))
+    both = halves[0] + halves[1]
+    post = sums(start + 1, np.full_like(start, week.number), start < week.number)
     # A unit's own rhythm, so that one fortnightly lift is not read as the kg of one week.
-    rhythm = (both["weeks"] + post["weeks"]) / np.maximum(both["planned"] + post["planned"], 1.0)
-    first = int(drawn.first_week_no.min()) + 1
+    rhythm = (both.weeks + post.weeks) / np.maximum(both.planned + post.planned, 1.0)
     weekly = {}
-    for number in range(first, week.number + 1):
-        sums = _sums(connection, outcome, n, str(number), str(number), where=f"{_COMPARED} AND start < {number}")
-        weekly[number] = _values(outcome, sums | {"weeks": sums["planned"] * rhythm}, drawn)
+    for number in range(begins + 1, week.number + 1):
+        one = np.full_like(start, number)
+        found = sums(one, one, compared & (start < number))
+        weekly[number] = _values(outcome, found, drawn, weeks=found.planned * rhythm)
     return Outcomes(
         post=_values(outcome, post, drawn),
         pre=_values(outcome, both, drawn),
         pre_first=_values(outcome, halves[0], drawn),
         pre_second=_values(outcome, halves[1], drawn),
-        planned=post["planned"],
-        valid=post["valid"],
+        planned=post.planned.astype(np.float64),
+        valid=post.valid.astype(np.float64),
         weekly=weekly,
-        segments=_segments(connection, n),
+        segments=_segments(connection, len(start)),
     )
 
 
-def _sums(
-    connection: duckdb.DuckDBPyConnection, outcome: Outcome, n: int, first: str, last: str, *, where: str
-) -> Sums:
-    """Sums of every unit over a window given by two SQL expressions; 0 where there is nothing."""
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE windows AS SELECT unit_no AS unit_id, {first} AS first_week_no, "  # noqa: S608
-        f"{last} AS last_week_no, households FROM units WHERE {where}"
-    )
-    _narrow(connection, where)
-    columns = ", ".join(f"o.{name}::DOUBLE AS {name}" for name in _SUMS)
-    rows = connection.execute(
-        f"SELECT o.unit_id, {columns} FROM ({outcome_sql(outcome, Dialect.DUCKDB)}) o"  # noqa: S608
-    ).fetchnumpy()
-    unit = np.asarray(rows["unit_id"], dtype=np.int64)
-    sums = {name: np.zeros(n) for name in _SUMS}
-    for name, values in sums.items():
-        values[unit] = np.ma.filled(rows[name], 0.0)
-    return sums
-
-
-def _narrow(connection: duckdb.DuckDBPyConnection, where: str) -> None:
-    """Show the outcome query only these units, by number, and only its weeks, so that other files are skipped."""
-    low, high = connection.execute("SELECT MIN(first_week_no), MAX(last_week_no) FROM windows").fetchall()[0]
-    connection.execute("CREATE OR REPLACE TEMP VIEW households AS SELECT * FROM unit_homes")
-    for name in ("lifts", "tags"):
-        connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT f.* REPLACE (u.unit_no AS unit_id) "  # noqa: S608
-            f"FROM memory.main.{name} f JOIN (SELECT * FROM units WHERE {where}) u ON u.unit_id = f.unit_id "
-            f"WHERE f.week_no BETWEEN {low or 0} AND {high or 0}"
-        )
-
-
-def _values(outcome: Outcome, sums: Sums, drawn: Drawn) -> Floats:
-    return outcome_values(outcome, sums["total"], sums["valid"], sums["planned"], sums["weeks"], drawn.households)
+def _values(outcome: Outcome, sums: Sums, drawn: Drawn, *, weeks: Floats | None = None) -> Floats:
+    span = sums.weeks if weeks is None else weeks
+    return outcome_values(outcome, sums.total, sums.valid, sums.planned, span, drawn.households)
 
 
 def _segments(connection: duckdb.DuckDBPyConnection, n: int) -> dict[str, Flags]:

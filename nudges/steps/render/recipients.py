@@ -96,6 +96,7 @@ def load_recipients(
     """Make the table `recipients` of everyone in `chosen`: contacts, suppressions, language, messages there already.
 
     `again` leaves out that last, so that what was written is written once more (to look at, not to keep).
+    Raises ConfigError when somebody has an arm that the campaign has no more.
     """
     suppressed = ws.ledger.suppressed()
     planned = ws.ledger.select(_PLANNED, campaign=campaign.id, week=week.number)
@@ -105,6 +106,12 @@ def load_recipients(
     connection.execute(contacts_sql(week))
     connection.execute(recipients_sql(by_address=any(suppressed["address_hash"].to_pylist())))
     connection.unregister("planned")
+    gone = connection.execute("SELECT MIN(arm), COUNT(*) FROM recipients WHERE language IS NULL").fetchone()
+    if gone and gone[1]:
+        raise ConfigError(
+            f"campaigns/{campaign.id}.toml: arm {gone[0]!r} is gone, but {gone[1]} households of {week} have an arm without"
+            " words. Put it back until the week is over."
+        )
 
 
 def _voices(ws: Workspace, campaign: Campaign, voices: Voices) -> pa.Table:
