@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from small_town import CAMPAIGN, NOW, WEEK, assignments, audience, homes, sent, settle, workspace
 
-from nudges.domain import Arm, Medium, Outcome, Reason, Shares
+from nudges.domain import Arm, Medium, MessageState, Outcome, Reason, Shares
 from nudges.draws import draw
 from nudges.errors import ConfigError, NotReadyError
 from nudges.ledger import Ledger, address_hash
@@ -279,6 +279,19 @@ def test_frequency_caps(ws, weeks_ago, campaign, count, state, capped):
     reasons = set(audience(ws, WEEK)["reason"])
     assert ("capped" in reasons) == capped
     assert ("chosen" in reasons) == (not capped)
+
+
+def test_a_message_dropped_since_does_not_uncap_a_repeat(ws):
+    ids = homes(N, stores=20)["household_id"]
+    sent(ws, WEEK - 1, ids, campaign=CAMPAIGN.id, medium="sms", state="approved")
+    choose(ws, WEEK, now=NOW)
+    first = audience(ws, WEEK)
+    assert "chosen" not in set(first["reason"])
+    ws.ledger.set_campaign_state(
+        CAMPAIGN.id, WEEK - 1, MessageState.DROPPED, reason="expired", now=NOW, only_from=[MessageState.APPROVED]
+    )
+    choose(ws, WEEK, now=NOW)
+    assert audience(ws, WEEK).equals(first)
 
 
 def test_this_weeks_own_messages_do_not_cap_a_repeat(ws):

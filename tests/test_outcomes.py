@@ -6,11 +6,13 @@ from collections import defaultdict
 from datetime import date, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from random_facts import COLUMNS, WEEK, Collection, Facts, random_facts, same
 
 from nudges.domain import Outcome, Stream
 from nudges.outcomes import STREAM_OF, outcome_sql, outcome_values
+from nudges.steps.outcome_panel import read_panel
 from nudges.tables import Dialect
 from nudges.weeks import Week
 
@@ -150,3 +152,38 @@ def test_no_windows_give_no_rows() -> None:
     with random_facts(0).connect() as connection:
         connection.execute(f"CREATE TABLE windows ({', '.join(f'{n} {k}' for n, k in WINDOWS.items())})")
         assert connection.execute(outcome_sql(Outcome.TAG_RATE)).fetchall() == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_the_panel_of_one_scan_equals_the_query_in_every_window(outcome: Outcome, seed: int) -> None:
+    facts, rng = random_facts(seed), np.random.default_rng(seed)
+    homes = units_of(facts)
+    units = rng.permutation(sorted(homes)).tolist()
+    low, high = WEEK.number - 34, WEEK.number + 3
+    names = ("total", "valid", "planned", "weeks")
+    with facts.connect() as connection:
+        connection.register("numbered", pa.table({"unit_id": units, "unit_no": np.arange(len(units))}))
+        connection.execute("CREATE TABLE units AS SELECT * FROM numbered")
+        connection.execute(f"CREATE TABLE windows ({', '.join(f'{n} {k}' for n, k in WINDOWS.items())})")
+        panel = read_panel(connection, outcome, unit_rounds(facts, outcome, units), low, high)
+        for _ in range(6):
+            ends = np.sort(rng.integers(low, high + 1, (2, len(units))), axis=0)
+            rows = zip(units, *ends.tolist(), (homes[unit] for unit in units), strict=True)
+            connection.execute("DELETE FROM windows")
+            connection.executemany("INSERT INTO windows VALUES (?, ?, ?, ?)", list(rows))
+            found = {row[0]: row for row in connection.execute(outcome_sql(outcome)).fetchall()}
+            sums = panel.sums(*ends)
+            for name in names:
+                assert getattr(sums, name).tolist() == [found[unit][NAMES.index(name)] for unit in units], name
+        nothing = panel.sums(ends[0], ends[0] - 1)
+        assert not any(getattr(nothing, name).any() for name in names)
+
+
+def unit_rounds(facts: Facts, outcome: Outcome, units: list[str]) -> pa.Array:
+    newest = {row["household_id"]: row for row in sorted(facts.tables["households"], key=lambda r: r["known_on"])}
+    rounds: dict[str, list[str]] = defaultdict(list)
+    for row in newest.values():
+        if row[f"{STREAM_OF[outcome]}_round_id"]:
+            rounds[row["bin_store_id"] or row["household_id"]].append(row[f"{STREAM_OF[outcome]}_round_id"])
+    return pa.array([min(rounds[unit], default=None) for unit in units], pa.string())

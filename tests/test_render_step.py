@@ -381,6 +381,13 @@ def test_no_message_without_an_audience_or_an_assignment(town):
     assert town.messages() == {}
 
 
+def test_an_arm_taken_off_after_choosing_is_said(town):
+    """Its households would be neither written to nor given a reason."""
+    edited = replace(town.campaign, arms=(replace(town.campaign.arms[0], id="other"),))
+    with pytest.raises(ConfigError, match="arm 'tag' is gone"):
+        render(replace(town.ws, campaigns={edited.id: edited}), WEEK, now=NOW)
+
+
 def test_an_arm_by_a_medium_without_words_is_refused(tmp_path):
     only = Template(
         "probe", Language.EN, "", "", "service", "recycling", Lead.NEXT_DAY,

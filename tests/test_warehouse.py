@@ -179,3 +179,26 @@ def test_spill_folders_of_dead_processes_are_swept(warehouse: Warehouse) -> None
         (spills / name / "duckdb_temp_storage-0.tmp").write_bytes(b"x")
     warehouse.connect({}).close()
     assert [folder.name for folder in spills.iterdir()] == [f"{os.getpid()}-bb"]
+
+
+def test_a_query_is_written_as_its_rows_would_be(warehouse: Warehouse) -> None:
+    rows = pa.table({"segment": ["b", "a", "a"], "household_id": ["1", "2", "1"]})
+    with warehouse.connect({}) as connection:
+        connection.register("found", rows)
+        sql = f"SELECT *, {WEEK.number} AS week_no FROM found"
+        written = warehouse.write_query("membership", WEEK, connection, sql, "q", order=["segment", "household_id"])
+    assert (written.rows, warehouse.read([written.path])) == (
+        3,
+        warehouse.read([warehouse.write("membership", WEEK, rows.take([2, 1, 0]), "t").path]),
+    )
+
+
+def test_a_query_writes_no_nan_and_leaves_nothing_when_it_fails(warehouse: Warehouse) -> None:
+    nan = {"residual_kg_last": "CAST('nan' AS DOUBLE)", "week_no": str(WEEK.number)}
+    chosen = ", ".join(f"{nan.get(name, 'NULL')} AS {name}" for name in FEATURES.names)
+    with warehouse.connect({}) as connection:
+        written = warehouse.write_query("features", WEEK, connection, f"SELECT {chosen}", "q", order=["household_id"])
+        assert warehouse.read([written.path])["residual_kg_last"].to_pylist() == [None]
+        with pytest.raises(duckdb.Error):
+            warehouse.write_query("features", WEEK, connection, "SELECT 1 AS x", "bad", order=["household_id"])
+    assert [path.name for path in (warehouse.root / written.path).parent.iterdir()] == ["q.parquet"]

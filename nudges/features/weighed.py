@@ -85,7 +85,9 @@ def _counts_of_outs() -> list[str]:
 def _counts_of_sets() -> list[str]:
     """Columns of `_names` from sets of weeks; t is minus the weeks back."""
     powers = {"t": lambda back: -back, "tt": lambda back: back * back}
-    counts = [f"CAST({bits.count(f'{name}_weeks', n)} AS SMALLINT) AS {name}_{n}" for name in _COUNTED for n in _WINDOWS]
+    counts = [
+        f"CAST({bits.count(f'{name}_weeks', n)} AS SMALLINT) AS {name}_{n}" for name in _COUNTED for n in _WINDOWS
+    ]
     return counts + [
         f"CAST({bits.total('unknown_weeks', n, of)} AS SMALLINT) AS unknown_{power}_{n}"
         for power, of in powers.items()

@@ -76,6 +76,18 @@ class BinWeeks:
     is_recorded: NDArray[np.bool_]
     is_weighed: NDArray[np.bool_]
 
+    @classmethod
+    def empty(cls, n: int, weeks: int) -> BinWeeks:
+        """Nothing recorded yet."""
+        return cls(
+            grams=np.zeros((weeks, n), dtype=np.int32),
+            set_outs=np.zeros((weeks, n), dtype=np.int8),
+            voids=np.zeros((weeks, n), dtype=np.int8),
+            unweighed=np.zeros((weeks, n), dtype=np.int8),
+            is_recorded=np.zeros(weeks, dtype=np.bool_),
+            is_weighed=np.zeros(weeks, dtype=np.bool_),
+        )
+
 
 def bin_weeks(bins: Iterable[Bins], n: int, weeks: int) -> BinWeeks:
     """Put the rows of `bins_sql` over so many weeks together. Takes 35 bytes a unit and week while it works."""
@@ -84,11 +96,7 @@ def bin_weeks(bins: Iterable[Bins], n: int, weeks: int) -> BinWeeks:
     for cell, flags, weight in bins:
         np.add.at(grams.reshape(-1), cell, weight)
         np.bitwise_or.at(state.reshape(-1), cell, flags)
-    out = BinWeeks(
-        np.zeros((weeks, n), dtype=np.int32),
-        *(np.zeros((weeks, n), dtype=np.int8) for _ in range(3)),
-        *(np.zeros(weeks, dtype=np.bool_) for _ in range(2)),
-    )
+    out = BinWeeks.empty(n, weeks)
     for week in range(weeks):
         for day in range(DAYS):
             _add_day(out, week, state[week, day], grams[week, day])
@@ -172,11 +180,17 @@ class Panel:
         known = self._planned(low, high, weighed) - voids - unweighed
         return np.where((known <= 0) | ((unweighed > 0) & (weighings == 0)), 0, known)
 
-    def _inside(self, cells: NDArray[np.signedinteger], low: Whole, high: Whole, weeks: NDArray[np.bool_] | None = None) -> Whole:  # fmt: skip
+    def _inside(
+        self,
+        cells: NDArray[np.int8] | NDArray[np.int32],
+        low: Whole,
+        high: Whole,
+        weeks: NDArray[np.bool_] | None = None,
+    ) -> Whole:
         out = np.zeros(len(low), dtype=np.int64)
         for week in range(max(int(low.min(initial=0)), 0), min(int(high.max(initial=-1)) + 1, len(cells))):
             if weeks is None or weeks[week]:
-                np.add(out, cells[week], out=out, where=(low <= week) & (week <= high))
+                out += cells[week] * ((low <= week) & (week <= high))
         return out
 
     def _planned(self, low: Whole, high: Whole, weeks: NDArray[np.bool_]) -> Whole:

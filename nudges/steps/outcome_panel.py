@@ -46,11 +46,7 @@ def _bins(
     connection: duckdb.DuckDBPyConnection, outcome: Outcome, n: int, first: int, weeks: int, where: str
 ) -> BinWeeks:
     """A few weeks at a time, so that the array by day stays small; written in place, never held twice."""
-    out = BinWeeks(
-        np.zeros((weeks, n), dtype=np.int32),
-        *(np.zeros((weeks, n), dtype=np.int8) for _ in range(3)),
-        *(np.zeros(weeks, dtype=np.bool_) for _ in range(2)),
-    )
+    out = BinWeeks.empty(n, weeks)
     step = max(_CELLS // (7 * max(n, 1)), 1)
     for low in range(0, weeks, step):
         high = min(low + step, weeks)
@@ -69,12 +65,10 @@ def _batches(
         yield cell, state.astype(np.uint8), grams
 
 
-def _tags(
-    connection: duckdb.DuckDBPyConnection, outcome: Outcome, n: int, first: int, weeks: int
-) -> NDArray[np.int8]:
+def _tags(connection: duckdb.DuckDBPyConnection, outcome: Outcome, n: int, first: int, weeks: int) -> NDArray[np.int8]:
     out = np.zeros((weeks, n), dtype=np.int8)
     rows = connection.execute(tags_sql(outcome, first, first + weeks - 1)).fetchnumpy()
-    out[rows["week_no"] - first, rows["unit_no"]] = rows["tags"]
+    out[np.asarray(rows["week_no"]) - first, np.asarray(rows["unit_no"])] = np.asarray(rows["tags"])
     return out
 
 

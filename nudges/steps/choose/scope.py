@@ -46,7 +46,10 @@ FROM messages
 WHERE week_no > :since AND week_no < :week AND state NOT IN :never_sent
 GROUP BY household_id
 """
-_THIS_WEEK = "SELECT household_id FROM audience WHERE week_no = ? AND campaign <> ? AND reason = ?"
+_THIS_WEEK = """
+SELECT household_id FROM audience
+WHERE week_no = ? AND ((campaign <> ? AND reason = ?) OR (campaign = ? AND reason = ?))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,11 @@ def _capped(ws: Workspace, campaign: Campaign, week: Week, households: pa.Array)
 
 
 def _taken(campaign: Campaign, week: Week, connection: duckdb.DuckDBPyConnection, households: pa.Array) -> Flags:
-    """Chosen by another campaign this week: one message a household a week, the campaign that chose first has it."""
-    rows = connection.execute(_THIS_WEEK, [week.number, campaign.id, Reason.CHOSEN]).to_arrow_table()
-    return _are_in(households, rows["household_id"].combine_chunks())
+    """Chosen by another campaign this week (who chose first has it), or capped when this one chose before.
+
+    A cap once applied to a week stays: a message dropped since must not make a second run write more.
+    """
+    found = connection.execute(
+        _THIS_WEEK, [week.number, campaign.id, Reason.CHOSEN, campaign.id, Reason.CAPPED]
+    ).to_arrow_table()
+    return _are_in(households, found["household_id"].combine_chunks())

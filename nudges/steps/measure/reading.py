@@ -24,14 +24,15 @@ PRE_WEEKS = 26
 
 Weeks = NDArray[np.int64]
 
+# A household's first row in each unit, found by key: a join by unit would read every week's rows a second time.
 _FIRST = """
 SELECT a.household_id, a.unit_id, a.week_no, a.lane, a.arm, a.policy_arm, a.is_contactable
-FROM assignments a
-JOIN (
-    SELECT unit_id, MIN(week_no) AS week_no FROM assignments
-    WHERE campaign = :campaign AND week_no <= :week GROUP BY unit_id
-) f ON f.unit_id = a.unit_id AND f.week_no = a.week_no
-WHERE a.campaign = :campaign
+FROM (
+    SELECT household_id, unit_id, MIN(week_no) AS week_no FROM assignments
+    WHERE campaign = :campaign AND week_no <= :week GROUP BY household_id, unit_id
+) f
+CROSS JOIN assignments a
+WHERE a.campaign = :campaign AND a.week_no = f.week_no AND a.household_id = f.household_id
 """
 _CHOICES = """
 SELECT week_no, arms, holdout_share, control_share, learn_share, best_share FROM choices
@@ -89,7 +90,6 @@ WHERE m.week_no BETWEEN (SELECT MIN(start) FROM units) AND (SELECT MAX(start) FR
 """
 
 
-
 @dataclass(frozen=True, slots=True)
 class CampaignData:
     """Arrays of one campaign, with what was sent. `reach` counts households by shown arm."""
@@ -103,7 +103,12 @@ class CampaignData:
 
 def first_assignments(ws: Workspace, campaign: Campaign, week: Week) -> pa.Table:
     """Each unit's first assignment in the campaign, one row a household, up to the run of `week`."""
-    return ws.ledger.select(_FIRST, campaign=campaign.id, week=week.number)
+    rows = ws.ledger.select(_FIRST, campaign=campaign.id, week=week.number)
+    unit = np.asarray(rows["unit_id"].combine_chunks().dictionary_encode().indices)
+    number = rows["week_no"].to_numpy()
+    first = np.full(int(unit.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, unit, number)
+    return rows.filter(pa.array(number == first[unit]))
 
 
 def read_campaign(ws: Workspace, campaign: Campaign, week: Week, assigned: pa.Table) -> CampaignData:

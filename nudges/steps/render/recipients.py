@@ -109,8 +109,8 @@ def load_recipients(
     gone = connection.execute("SELECT MIN(arm), COUNT(*) FROM recipients WHERE language IS NULL").fetchone()
     if gone and gone[1]:
         raise ConfigError(
-            f"campaigns/{campaign.id}.toml: arm {gone[0]!r} is gone, but {gone[1]} households of {week} have an arm without"
-            " words. Put it back until the week is over."
+            f"campaigns/{campaign.id}.toml: arm {gone[0]!r} is gone, but {gone[1]} households of {week} were given it. "
+            "Put it back until the week is over."
         )
 
 
