@@ -233,7 +233,7 @@ def _write_whole(path: Path, rows: pa.Table) -> None:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`; then sync, rename, sync the folder: a crash leaves the old state or the new one."""
+    """A file to write beside `path`, then synced and renamed: a crash leaves the old state or the new one."""
     _make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -12,10 +12,10 @@ from small_town import CAMPAIGN, NOW, WEEK, assignments, audience, homes, sent, 
 from nudges.domain import Arm, Medium, MessageState, Outcome, Reason, Shares
 from nudges.draws import draw
 from nudges.errors import ConfigError, NotReadyError
+from nudges.features import model_columns
 from nudges.ledger import Ledger, address_hash
 from nudges.steps.choose import choose, step
 from nudges.steps.learn import learn
-from nudges.steps.matrix import model_columns
 from nudges.steps.models import Model, store_model
 
 N = 3_000
@@ -38,7 +38,7 @@ class Slope:
     """An estimator whose effects follow the kg of a home: worth most where most is thrown away."""
 
     def effect(self, X):
-        kg = X[:, list(model_columns()).index("residual_kg_mean_8w")]
+        kg = X["residual_kg_mean_8w"].to_numpy()
         return np.column_stack([-0.02 * (kg - 9), -0.01 * (kg - 9)])
 
 

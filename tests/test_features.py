@@ -13,7 +13,7 @@ import pytest
 from random_facts import COLUMNS, WEEK, Facts, Plain, random_facts, same
 
 from nudges.domain import Stream
-from nudges.features import MODEL_COLUMNS, feature_stages, features_sql, model_frame
+from nudges.features import feature_stages, features_sql, model_columns, model_frame
 from nudges.features.dates import day_number, week_number
 from nudges.steps.features import staged
 from nudges.tables import FEATURES, Dialect
@@ -224,14 +224,21 @@ def test_dates_become_whole_numbers(day: date) -> None:
 
 
 def test_the_model_frame_is_numeric_with_unknown_as_nan() -> None:
+    import duckdb
+
     table = base(2)
-    frame = model_frame(table)
-    assert tuple(frame.columns) == MODEL_COLUMNS
+    columns = model_columns()
+    chosen = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    with duckdb.connect() as connection:
+        connection.register("features", table.append_column("row_no", pa.array(range(table.num_rows))))
+        block = connection.execute(f"SELECT {chosen} FROM features AS f ORDER BY f.row_no").to_arrow_table()
+    frame = model_frame(block, tuple(columns))
+    assert list(frame.columns) == list(columns)
     assert set(map(str, frame.dtypes)) == {"float64"}
     known = np.array([row["residual_kg_mean_26w"] is not None for row in table.to_pylist()])
     assert (frame["residual_kg_mean_26w"].notna().to_numpy() == known).all()
-    reasons = frame[[name for name in MODEL_COLUMNS if name.startswith("last_tag_reason_")]]
+    reasons = frame[[name for name in columns if name.startswith("last_tag_reason_")]]
     assert (
         reasons.sum(axis=1).to_numpy() == np.array([row["last_tag_reason"] is not None for row in table.to_pylist()])
     ).all()
-    assert not {"household_id", "week_no", "unit_id", "ward"} & set(MODEL_COLUMNS)
+    assert not {"household_id", "week_no", "unit_id", "ward", "messages_4w", "has_sms"} & set(columns)

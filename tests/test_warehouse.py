@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nudges.errors import NotReadyError
-from nudges.tables import FACTS, LEDGER, TABLES, Type
+from nudges.tables import FACTS, FEATURES, LEDGER, TABLES, Type
 from nudges.warehouse import ARROW_TYPES, Warehouse, declared_names
 from nudges.weeks import Week
 

@@ -30,7 +30,6 @@ _EXPOSURES = {
 }
 APPROVER = "Demo approver"
 _MOST_MESSAGES = 1_000_000
-_MEASURED_EVERY = 4  # weeks: each measuring reads the whole campaign again, and only the last one is shown
 
 
 @dataclass(slots=True)
@@ -76,11 +75,9 @@ class Loop:
                 self.live(week + 1)
 
     def run(self, week: Week, *, report: bool = False) -> None:
-        """The weekly run with data to the end of `week`, measured every fourth week; the last run only measures."""
+        """The weekly run with data to the end of `week`; the last one only measures."""
         now = _midnight(week) + _RUN_AT
         skipped = {"choose", "render", "approve", "learn"} if week == self.last else set()
-        if (self.last.number - week.number) % _MEASURED_EVERY:
-            skipped.add("measure")
         for step in STEPS:
             if step in skipped or (step == "report" and not report):
                 continue

@@ -59,7 +59,7 @@ def _ones(value: str, bits: int) -> str:
     """Ones among the lowest `bits`: added in pairs, fours and bytes, then byte to byte."""
 
     def cut(mask: int) -> int:
-        return mask & (2**bits - 1)
+        return mask & ((1 << bits) - 1)
 
     pairs = f"(({value} & {cut(_PAIRS)}) + (({value} >> 1) & {cut(_PAIRS)}))"
     fours = f"(({pairs} & {cut(_FOURS)}) + (({pairs} >> 2) & {cut(_FOURS)}))"
@@ -69,7 +69,7 @@ def _ones(value: str, bits: int) -> str:
     width = 8
     while width < bits:
         ones = f"({ones} + ({ones} >> {width}))"
-        width *= 2
+        width += width
     return f"({ones} & 127)"
 
 

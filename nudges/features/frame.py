@@ -1,46 +1,54 @@
-"""Turns features as stored into a numeric pandas frame for scikit-learn: the one place where pandas comes in."""
+"""Which features a model may see, as SQL, and a block of them as the pandas frame scikit-learn is given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nudges.domain import Language, PropertyType, TagReason
+from nudges.domain import TagReason
 from nudges.tables import FEATURES, Type
 
 _NUMERIC = {Type.INTEGER, Type.NUMBER, Type.FLAG}
-CATEGORIES: Mapping[str, type[StrEnum]] = {
-    "property_type": PropertyType,
-    "last_tag_reason": TagReason,
-    "language": Language,
-}
-"""Text columns with a closed vocabulary: one 0/1 column a word, all 0 where the word is not known."""
-
-MODEL_COLUMNS: tuple[str, ...] = (
-    *(column.name for column in FEATURES.columns if column.type in _NUMERIC and not column.key),
-    *(f"{name}_{word}" for name, words in CATEGORIES.items() for word in words),
+# What our own messages did is no ground to choose by: those columns are consequences of earlier assignments. Nor is
+# whether one flat of many has a contact.
+_LEFT_OUT = frozenset(
+    {
+        "messages_4w",
+        "messages_26w",
+        "weeks_since_message",
+        "delivered_26w",
+        "clicked_26w",
+        "opted_out",
+        "has_sms",
+        "has_email",
+    }
 )
-"""Columns of `model_frame` in order: every number and flag of FEATURES, then the words of CATEGORIES.
-
-Left out: ids, rounds and ward (names, not quantities) and dates (their age in weeks is a column already).
-"""
 
 
-def model_frame(table: pa.Table) -> pd.DataFrame:
-    """One float64 column for each of MODEL_COLUMNS, rows in the order of `table`; NaN where a number is unknown."""
-    columns = {name: _floats(table.column(name)) for name in MODEL_COLUMNS if name in table.column_names}
-    for name, words in CATEGORIES.items():
-        column = table.column(name)
-        for word in words:
-            columns[f"{name}_{word}"] = _floats(pc.fill_null(pc.equal(column, str(word)), pa.scalar(value=False)))
-    return pd.DataFrame(columns, columns=list(MODEL_COLUMNS))
+def model_columns() -> Mapping[str, str]:
+    """Model column to its SQL over `features AS f`, in order: numbers and flags, and the last tag's reason.
+
+    Left out besides: ids, rounds and ward (names, not quantities) and dates (their age in weeks is a column already).
+    """
+    numbers = {
+        column.name: f"CAST(f.{column.name} AS DOUBLE)"
+        for column in FEATURES.columns
+        if column.type in _NUMERIC and not column.key and column.name not in _LEFT_OUT
+    }
+    reasons = {
+        f"last_tag_reason_{reason}": f"CAST(CASE WHEN f.last_tag_reason = '{reason}' THEN 1 ELSE 0 END AS DOUBLE)"
+        for reason in TagReason
+    }
+    return numbers | reasons
 
 
-def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    values = pc.fill_null(column.cast(pa.float64()), np.nan)
-    return np.asarray(values.to_numpy(), dtype=np.float64)
+def model_frame(block: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> pd.DataFrame:
+    """Rows of `block` as float64, one column for each name, NaN where a number is unknown."""
+    values = np.empty((block.num_rows, len(columns)))
+    for index, name in enumerate(columns):
+        values[:, index] = pc.fill_null(block.column(name), np.nan).to_numpy(zero_copy_only=False)
+    return pd.DataFrame(values, columns=list(columns), copy=False)

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -27,9 +28,10 @@ from nudges.cards import ModelCard, leading_features
 from nudges.domain import Campaign, Lane, Shares, Summary
 from nudges.draws import UNIFORM, draws, propensities
 from nudges.errors import UnsupportedError
+from nudges.features import model_columns
 from nudges.money import residual_pence_per_tonne
 from nudges.steps.choose.choosing import ANY_ARM, arm_costs, expected_prices
-from nudges.steps.matrix import feature_matrix, model_columns
+from nudges.steps.matrix import feature_matrix
 from nudges.steps.models import Model, store_model
 from nudges.steps.unit_outcomes import unit_outcomes
 from nudges.steps.workspace import Workspace
@@ -136,7 +138,7 @@ def _fitted(campaign: Campaign, evidence: Evidence, columns: tuple[str, ...], pr
     """The estimator on all evidence, for choosing."""
     estimator = clone(estimators.load(campaign.estimator)).set_params(arms=evidence.arms)
     estimator.fit(
-        evidence.X,
+        pd.DataFrame(evidence.X, columns=list(columns), copy=False),
         evidence.y,
         treatment=np.asarray(evidence.arms)[evidence.given],
         propensity=evidence.propensity,

@@ -216,8 +216,8 @@ def _pairs(room: duckdb.DuckDBPyConnection, listed: Sequence[Segment]) -> Counte
     rows = room.execute("SELECT COUNT(*), COLUMNS('mask_.*') FROM members GROUP BY ALL").fetchall()
     for count, *masks in rows:
         inside = [segment.id for place, segment in enumerate(listed) if masks[place // _WORD] >> (place % _WORD) & 1]
-        for pair in product(inside, repeat=2):
-            pairs[pair] += count
+        for a, b in product(inside, inside):
+            pairs[a, b] += count
     return pairs
 
 
