@@ -119,22 +119,18 @@ def _week(facts: Facts, rng: np.random.Generator, week: Week, homes: list[Row], 
     for stream, every in EVERY.items():
         days: dict[str, list[date]] = defaultdict(list)
         for i in range(4):
-            if (week.number + i) % every or (i == 3 and week.number < newest.number - 11):
-                continue  # the calendar of round 3 is known for 12 weeks only
+            if (week.number + i) % every:
+                continue
+            # the calendar of round 3 is known for 12 weeks only, that of round 2 ends early: bins are emptied all along
+            is_known = week.number >= newest.number - 11 if i == 3 else i != 2 or week.number <= newest.number - 5
             for extra in (0, 2) if (stream, i) == (Stream.FOOD, 0) else (0,):
                 planned = week.monday + timedelta(days=i + extra)
                 slip = int(rng.choice([0, 0, 0, 0, 1, 6])) if extra == 0 else 0
                 real = planned + timedelta(days=slip)
                 days[f"{stream}{i}"].append(real)
-                known = real if slip else None
-                facts.add(
-                    "calendar",
-                    "planned_on",
-                    round_id=f"{stream}{i}",
-                    stream=stream,
-                    planned_on=planned,
-                    collection_on=known,
-                )
+                if is_known:
+                    facts.add("calendar", "planned_on", round_id=f"{stream}{i}", stream=stream, planned_on=planned,
+                              collection_on=real if slip else None)  # fmt: skip
         if week.number == newest.number - 6:
             continue  # a week that was never loaded
         for unit, home in {h["bin_store_id"] or h["household_id"]: h for h in homes}.items():

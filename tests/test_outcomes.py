@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from datetime import date, timedelta
+from collections.abc import Iterable
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -65,9 +67,13 @@ def plain(facts: Facts, outcome: Outcome) -> list[tuple[object, ...]]:
     out: list[tuple[object, ...]] = []
     for unit, first, last, n in windows_of(facts):
         mine = [Collection(Week.containing(day).number, rows) for (u, day), rows in seen.items() if u == unit]
-        mine = [c for c in mine if first <= c.week_no <= last]
+        begins, ends = covered(calendar[rounds[unit]])
+        is_rate_of_lifts = outcome is Outcome.TAG_RATE  # needs no calendar
+        mine = [
+            c for c in mine if first <= c.week_no <= last and (is_rate_of_lifts or begins <= c.week_no <= ends)
+        ]
         planned = [number for number in calendar[rounds[unit]] if first <= number <= last]
-        weeks = last - max(first, min(calendar[rounds[unit]])) + 1 if planned else 0
+        weeks = min(last, ends) - max(first, begins) + 1 if planned else 0
         outs = sum(c.is_set_out for c in mine)
         if outcome is Outcome.RESIDUAL_KG:
             known = [c for c in mine if c.grams is not None]
@@ -85,6 +91,14 @@ def plain(facts: Facts, outcome: Outcome) -> list[tuple[object, ...]]:
             total, valid = outs, max(outs, loaded - sum(c.is_void for c in mine)) if loaded else 0
         out.append((unit, first, last, n, weeks, total, valid, valid if outcome is Outcome.TAG_RATE else len(planned)))
     return sorted(out)
+
+
+def covered(weeks: list[int]) -> tuple[int, int]:
+    """First and last week a calendar covers: a collection stands for the weeks to the next one."""
+    if not weeks:
+        return 0, -1
+    first, last, others = min(weeks), max(weeks), len(set(weeks)) - 1
+    return first, last + (math.floor((last - first) / others + 0.5) if others else 1) - 1
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -125,27 +139,60 @@ def test_rates_are_shares_and_unknown_is_nan() -> None:
     assert np.isnan(outcome_values(Outcome.RESIDUAL_KG, [0], [0], [0], [0], [1])).all()
 
 
-def test_a_window_before_the_calendar_counts_the_weeks_it_covers() -> None:
+def emptied_for_26_weeks(planned: Iterable[int], emptied: Iterable[int], *, stream: Stream = Stream.RESIDUAL) -> Facts:
+    """Home A, planned and emptied (8 kg) so many weeks back; home B, on another round, makes every week a loaded one."""
     facts = Facts()
-    facts.add(
-        "households", "known_on", household_id="A", known_on=WEEK.monday, property_type="house", residual_round_id="r"
-    )
-    for back in range(6):
-        day = (WEEK - back).monday + timedelta(days=1)
-        facts.add("calendar", "planned_on", round_id="r", stream=Stream.RESIDUAL, planned_on=day)
-        facts.add("lifts", "collected_on", unit_id="A", stream=Stream.RESIDUAL, collected_on=day, bin_chip_id="",
-                  status="lifted", weight_g=5_000, is_excess=0)  # fmt: skip
+    for home, name in (("A", "r"), ("B", "other")):
+        facts.add("households", "known_on", household_id=home, known_on=WEEK.monday, property_type="house",
+                  **{f"{stream}_round_id": name})  # fmt: skip
+    for back in planned:
+        facts.add("calendar", "planned_on", round_id="r", stream=stream, planned_on=(WEEK - back).monday)
+    for unit, backs in (("A", emptied), ("B", range(26))):
+        for back in backs:
+            facts.add("lifts", "collected_on", unit_id=unit, stream=stream, collected_on=(WEEK - back).monday,
+                      bin_chip_id="", status="lifted", weight_g=8_000, is_excess=0)  # fmt: skip
+    return facts
+
+
+def value_over_26_weeks(facts: Facts, outcome: Outcome) -> tuple[float, int]:
+    """Outcome and weeks of home A, the same by query and by panel."""
+    low, high = WEEK.number - 25, WEEK.number
+    names = ("total", "valid", "planned", "weeks")
     with facts.connect() as connection:
         connection.execute(
-            f"CREATE TABLE windows AS SELECT 'A' AS unit_id, {WEEK.number - 25} AS first_week_no, "
-            f"{WEEK.number} AS last_week_no, 1 AS households"
+            f"CREATE TABLE windows AS SELECT 'A' AS unit_id, {low} AS first_week_no, {high} AS last_week_no, "
+            "1 AS households"
         )
-        rows = connection.execute(outcome_sql(Outcome.RESIDUAL_KG)).fetchnumpy()
-    assert rows["weeks"].tolist() == [6]
-    values = outcome_values(
-        Outcome.RESIDUAL_KG, *(rows[name] for name in ("total", "valid", "planned", "weeks", "households"))
-    )
-    assert same(float(values[0]), 5.0, 1e-15)
+        rows = connection.execute(outcome_sql(outcome)).fetchnumpy()
+        connection.execute("CREATE TABLE units AS SELECT 'A' AS unit_id, 0 AS unit_no")
+        panel = read_panel(connection, outcome, pa.array(["r"]), low, high)
+    sums = panel.sums(np.array([low]), np.array([high]))
+    assert [getattr(sums, name).tolist() for name in names] == [rows[name].tolist() for name in names]
+    return float(outcome_values(outcome, *(rows[name] for name in names), [1])[0]), int(rows["weeks"][0])
+
+
+@pytest.mark.parametrize("planned", [range(6), range(20, 26), range(9, 15)], ids=["at the end", "at the start", "inside"])
+def test_bins_emptied_outside_the_calendar_do_not_count(planned: range) -> None:
+    facts = emptied_for_26_weeks(planned, range(26))
+    kg, weeks = value_over_26_weeks(facts, Outcome.RESIDUAL_KG)
+    assert weeks == 6
+    assert same(kg, 8.0, 1e-15)
+    half = emptied_for_26_weeks(planned, range(0, 26, 2), stream=Stream.FOOD)
+    rate, _ = value_over_26_weeks(half, Outcome.FOOD_SET_OUT_RATE)
+    assert rate == 0.5
+
+
+@pytest.mark.parametrize("planned", [range(0, 26, 2), range(1, 26, 2), range(13, 26, 2)])
+def test_a_fortnightly_calendar_covers_the_week_after_its_last_collection(planned: range) -> None:
+    kg, weeks = value_over_26_weeks(emptied_for_26_weeks(planned, planned), Outcome.RESIDUAL_KG)
+    first, last = max(planned), min(planned)
+    assert weeks == first - max(last - 1, 0) + 1
+    assert same(kg, 8.0 * len(planned) / weeks, 1e-12)
+
+
+def test_off_calendar_bins_of_covered_weeks_prove_a_collection() -> None:
+    facts = emptied_for_26_weeks(range(1, 26, 2), range(26), stream=Stream.FOOD)
+    assert value_over_26_weeks(facts, Outcome.FOOD_SET_OUT_RATE)[0] == 1.0
 
 
 def test_no_windows_give_no_rows() -> None:

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nudges.domain import Outcome
-from nudges.features.dates import week_number
-from nudges.outcomes.windows import STREAM_OF
+from nudges.outcomes.windows import STREAM_OF, planned_ctes
 from nudges.tables import Dialect
 
 DAYS = 7
@@ -55,10 +54,14 @@ GROUP BY u.unit_no, t.week_no"""
 
 
 def calendar_sql(outcome: Outcome, dialect: Dialect = Dialect.DUCKDB) -> str:
-    """Planned collections by round and week, of all weeks: columns round_id, week_no, collections."""
-    week = week_number("COALESCE(collection_on, planned_on)", Dialect(dialect).double)
-    return f"""SELECT round_id, {week} AS week_no, COUNT(*) AS collections
-FROM calendar WHERE stream = '{STREAM_OF[outcome]}' GROUP BY round_id, {week}"""
+    """Planned collections by round and week, of all weeks: columns round_id, week_no, collections, and what is covered.
+
+    `first_week_no` and `last_week_no` are the first and last week that the round's calendar covers.
+    """
+    ctes = ",\n".join(planned_ctes(STREAM_OF[outcome], Dialect(dialect).double))
+    return f"""WITH {ctes}
+SELECT p.round_id, p.week_no, p.collections, c.first_week_no, c.last_week_no
+FROM planned AS p JOIN covered AS c ON c.round_id = p.round_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +145,8 @@ class Sums:
 class Panel:
     """Collections and tags of n units by week, and what was planned by round and week.
 
-    `tags` is (w, n); `planned` (r, w) counts planned collections of each round, `first_planned` (r,) is the week number
-    its calendar begins; `rounds` (n,) places each unit in them, -1 where it has none.
+    `tags` is (w, n); `planned` (r, w) counts planned collections of each round, `first_covered` and `last_covered` (r,)
+    are the week numbers its calendar reaches; `rounds` (n,) places each unit in them, -1 where it has none.
     """
 
     outcome: Outcome
@@ -151,25 +154,35 @@ class Panel:
     bins: BinWeeks
     tags: NDArray[np.int8] | None
     planned: Whole
-    first_planned: Whole
+    first_covered: Whole
+    last_covered: Whole
     rounds: NDArray[np.intp]
 
     def sums(self, first: Whole, last: Whole) -> Sums:
-        """Each unit's window of weeks `first` to `last`, inside the panel; 0 throughout where first > last."""
-        low, high = (np.asarray(week, dtype=np.int64) - self.first_week_no for week in (first, last))
+        """Each unit's window of weeks `first` to `last`, inside the panel; 0 throughout where first > last.
+
+        Weeks outside the calendar of the unit's round are no part of it.
+        """
+        wanted = tuple(np.asarray(week, dtype=np.int64) - self.first_week_no for week in (first, last))
+        low, high = self._covered(*wanted)
         planned = self._planned(low, high, np.ones_like(self.bins.is_recorded))
-        starts = np.maximum(self.first_planned[self.rounds] - self.first_week_no, low)
-        weeks = np.where(planned > 0, np.maximum(high - starts + 1, 0), 0)
+        weeks = np.where(planned > 0, np.maximum(high - low + 1, 0), 0)
+        if self.outcome is Outcome.TAG_RATE:
+            tags = np.zeros_like(planned) if self.tags is None else self._inside(self.tags, *wanted)
+            valid = np.maximum(tags, self._inside(self.bins.set_outs, *wanted))
+            return Sums(tags, valid, valid, weeks)
         set_outs = self._inside(self.bins.set_outs, low, high)
         if self.outcome is Outcome.RESIDUAL_KG:
             return Sums(self._inside(self.bins.grams, low, high), self._weighed(low, high, set_outs), planned, weeks)
-        if self.outcome is Outcome.TAG_RATE:
-            tags = np.zeros_like(planned) if self.tags is None else self._inside(self.tags, low, high)
-            valid = np.maximum(tags, set_outs)
-            return Sums(tags, valid, valid, weeks)
         recorded = self._planned(low, high, self.bins.is_recorded)
         known = recorded - self._inside(self.bins.voids, low, high)
         return Sums(set_outs, np.where(recorded == 0, 0, np.maximum(set_outs, known)), planned, weeks)
+
+    def _covered(self, low: Whole, high: Whole) -> tuple[Whole, Whole]:
+        """The part of each window that the calendar of the unit's round covers; low > high where there is none."""
+        begins, ends = (week[self.rounds] - self.first_week_no for week in (self.first_covered, self.last_covered))
+        has_round = self.rounds >= 0
+        return np.maximum(low, np.where(has_round, begins, high + 1)), np.minimum(high, np.where(has_round, ends, high))
 
     def _weighed(self, low: Whole, high: Whole, set_outs: Whole) -> Whole:
         """Collections with known grams, planned ones without a lift included; 0 where no bin was ever weighed."""

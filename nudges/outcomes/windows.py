@@ -5,7 +5,9 @@ window, beside the views lifts, tags, calendar and households.
 
 What counts (MEASUREMENT: data rules move estimates more than estimators do):
 a planned collection without a lift is 0, once lifts of that stream and week exist at all; one that was missed, not read
-or lifted without a weight is left out of both sides; a lift off the calendar proves a collection.
+or lifted without a weight is left out of both sides; a lift off the calendar proves a collection. Weeks before a
+round's calendar begins and after it ends are not part of the window, nor are their lifts (tag_rate is out of lifts and
+needs no calendar).
 """
 
 # Every value put into the text is a week number or a word of ours.
@@ -37,7 +39,7 @@ def outcome_sql(outcome: Outcome, dialect: Dialect = Dialect.DUCKDB) -> str:
     """
     stream = STREAM_OF[outcome]
     double = Dialect(dialect).double
-    ctes = ",\n".join((*_unit_ctes(stream), *_calendar_ctes(stream, double), _lifted_cte(stream), _tagged_cte(stream)))
+    ctes = ",\n".join((*_unit_ctes(stream), *_calendar_ctes(stream, double), _lifted_cte(outcome), _tagged_cte(stream)))
     return f"""WITH {ctes}
 SELECT w.unit_id, w.first_week_no, w.last_week_no, w.households,
   CAST(CASE WHEN COALESCE(p.weeks, 0) > 0 THEN p.weeks ELSE 0 END AS BIGINT) AS weeks,
@@ -72,6 +74,29 @@ def outcome_values(
         else:
             values = over / under
     return np.where(known, values, np.nan)
+
+
+def planned_ctes(stream: Stream, double: str) -> tuple[str, ...]:
+    """`planned` (collections by round and week) and `covered` (first and last week of each round's calendar).
+
+    A collection stands for the weeks to the next one: a fortnightly calendar covers the week after its last.
+    """
+    week = week_number("COALESCE(collection_on, planned_on)", double)
+    apart = f"CAST(last_planned - first_planned AS {double}) / CAST(weeks - 1 AS {double})"
+    return (
+        f"""planned AS (
+  SELECT round_id, {week} AS week_no, COUNT(*) AS collections FROM calendar WHERE stream = '{stream}'
+  GROUP BY round_id, {week}
+)""",
+        f"""covered AS (
+  SELECT round_id, first_planned AS first_week_no,
+    last_planned + CASE WHEN weeks > 1 THEN CAST(FLOOR({apart} + 0.5) AS BIGINT) - 1 ELSE 0 END AS last_week_no
+  FROM (
+    SELECT round_id, MIN(week_no) AS first_planned, MAX(week_no) AS last_planned, COUNT(*) AS weeks
+    FROM planned GROUP BY round_id
+  ) AS ends
+)""",
+    )
 
 
 def _total(outcome: Outcome) -> str:
@@ -117,7 +142,6 @@ def _unit_ctes(stream: Stream) -> tuple[str, ...]:
 
 def _calendar_ctes(stream: Stream, double: str) -> tuple[str, ...]:
     """`spans`: collections planned, recorded and weighed for each round and window."""
-    week = week_number("COALESCE(collection_on, planned_on)", double)
     return (
         f"""recorded AS (
   SELECT l.week_no, MAX(CASE WHEN weight_g IS NULL THEN 0 ELSE 1 END) AS is_weighed
@@ -125,13 +149,7 @@ def _calendar_ctes(stream: Stream, double: str) -> tuple[str, ...]:
   WHERE l.stream = '{stream}' AND l.week_no BETWEEN r.first_week_no AND r.last_week_no AND l.status <> 'not_presented'
   GROUP BY l.week_no
 )""",
-        f"""planned AS (
-  SELECT round_id, {week} AS week_no, COUNT(*) AS collections FROM calendar WHERE stream = '{stream}'
-  GROUP BY round_id, {week}
-)""",
-        """first_planned AS (
-  SELECT round_id, MIN(week_no) AS week_no FROM planned GROUP BY round_id
-)""",
+        *planned_ctes(stream, double),
         """round_windows AS (
   SELECT DISTINCT u.round_id, w.first_week_no, w.last_week_no
   FROM windows AS w JOIN unit_rounds AS u ON u.unit_id = w.unit_id WHERE u.round_id IS NOT NULL
@@ -140,19 +158,24 @@ def _calendar_ctes(stream: Stream, double: str) -> tuple[str, ...]:
   SELECT w.round_id, w.first_week_no, w.last_week_no, SUM(p.collections) AS planned,
     SUM(CASE WHEN r.week_no IS NULL THEN 0 ELSE p.collections END) AS recorded,
     SUM(CASE WHEN r.is_weighed = 1 THEN p.collections ELSE 0 END) AS weighed,
-    w.last_week_no - MAX(CASE WHEN f.week_no > w.first_week_no THEN f.week_no ELSE w.first_week_no END) + 1 AS weeks
+    MAX(CASE WHEN c.last_week_no < w.last_week_no THEN c.last_week_no ELSE w.last_week_no END)
+      - MAX(CASE WHEN c.first_week_no > w.first_week_no THEN c.first_week_no ELSE w.first_week_no END) + 1 AS weeks
   FROM round_windows AS w
   JOIN planned AS p ON p.round_id = w.round_id AND p.week_no BETWEEN w.first_week_no AND w.last_week_no
-  JOIN first_planned AS f ON f.round_id = w.round_id
+  JOIN covered AS c ON c.round_id = w.round_id
   LEFT JOIN recorded AS r ON r.week_no = p.week_no
   GROUP BY w.round_id, w.first_week_no, w.last_week_no
 )""",
     )
 
 
-def _lifted_cte(stream: Stream) -> str:
+def _lifted_cte(outcome: Outcome) -> str:
     """`lifted`: integer sums over the collections of each unit in each window, its bins put together by day."""
+    stream = STREAM_OF[outcome]
     known = "d.is_lifted = 1 AND d.is_void = 0 AND d.is_unweighed = 0"
+    covered = """
+  JOIN unit_rounds AS u ON u.unit_id = w.unit_id
+  JOIN covered AS c ON c.round_id = u.round_id AND d.week_no BETWEEN c.first_week_no AND c.last_week_no"""
     return f"""lifted AS (
   SELECT w.unit_id, w.first_week_no, w.last_week_no,
     COUNT(CASE WHEN d.is_lifted = 1 AND d.is_void = 0 THEN 1 END) AS set_outs,
@@ -172,7 +195,7 @@ def _lifted_cte(stream: Stream) -> str:
     WHERE l.stream = '{stream}' AND l.week_no BETWEEN r.first_week_no AND r.last_week_no AND l.status <> 'not_presented'
     GROUP BY l.unit_id, l.collected_on
   ) AS d ON d.unit_id = w.unit_id AND d.week_no BETWEEN w.first_week_no AND w.last_week_no
-  JOIN recorded AS r ON r.week_no = d.week_no
+  JOIN recorded AS r ON r.week_no = d.week_no{"" if outcome is Outcome.TAG_RATE else covered}
   GROUP BY w.unit_id, w.first_week_no, w.last_week_no
 )"""
 

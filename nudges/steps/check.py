@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,28 +35,28 @@ class _Problems:
     def __init__(self) -> None:
         self.found: list[str] = []
 
-    def attempt(self, work: Callable[[], T]) -> T | None:
+    def attempt(self, work: Callable[..., T], *given: object) -> T | None:
         try:
-            return work()
+            return work(*given)
         except NudgesError as error:
             self.found.append(str(error))
             return None
 
     def each(self, files: Iterable[Path], load: Callable[[Path], T]) -> list[T]:
-        loaded = (self.attempt(lambda path=path: load(path)) for path in files)  # type: ignore[misc]
+        loaded = (self.attempt(load, path) for path in files)
         return [item for item in loaded if item is not None]
 
 
 def check(home: Path) -> Checked:
     """Check council.toml, campaigns, segments and templates of the workspace in `home`, and how they fit together."""
     problems = _Problems()
-    council = problems.attempt(lambda: load_council(home))
-    segments = {item.id: item for item in _listed(problems, lambda: segment_files(home), load_segment)}
-    found = _listed(problems, lambda: template_files(home), load_template)
+    council = problems.attempt(load_council, home)
+    segments = {item.id: item for item in _listed(problems, partial(segment_files, home), load_segment)}
+    found = _listed(problems, partial(template_files, home), load_template)
     templates = {(item.id, item.language): item for item in found}
-    campaigns = _listed(problems, lambda: campaign_files(home), load_campaign)
+    campaigns = _listed(problems, partial(campaign_files, home), load_campaign)
     for segment in segments.values():
-        problems.attempt(lambda segment=segment: check_segment(segment))  # type: ignore[misc]
+        problems.attempt(check_segment, segment)
     if council is not None:
         _check_channels(problems, council)
         _check_templates(problems, council, templates)
@@ -75,7 +76,7 @@ def _listed(problems: _Problems, files: Callable[[], list[Path]], load: Callable
 
 def _check_channels(problems: _Problems, council: Council) -> None:
     for name in dict.fromkeys(council.channels.values()):
-        problems.attempt(lambda name=name: channels.load(name))  # type: ignore[misc]
+        problems.attempt(channels.load, name)
 
 
 def _check_templates(problems: _Problems, council: Council, templates: Mapping[tuple[str, Language], Template]) -> None:
@@ -85,11 +86,9 @@ def _check_templates(problems: _Problems, council: Council, templates: Mapping[t
             problems.found.append(f"templates/{template_id}.cy.j2: has no English twin. Add {template_id}.j2.")
             continue
         if welsh is not None:
-            problems.attempt(lambda welsh=welsh, english=english: check_twins(welsh, english))  # type: ignore[misc]
+            problems.attempt(check_twins, welsh, english)
         for language in languages_of(templates, template_id, council):
-            problems.attempt(
-                lambda name=template_id, language=language: compile_for(templates, name, language, council)  # type: ignore[misc]
-            )
+            problems.attempt(compile_for, templates, template_id, language, council)
 
 
 def _check_campaign(
@@ -105,13 +104,13 @@ def _check_campaign(
             problems.found.append(
                 f"{where}: segments has {name!r}, must be one of: {', '.join(segments) or 'none yet'}."
             )
-    problems.attempt(lambda: estimators.load(campaign.estimator))
+    problems.attempt(estimators.load, campaign.estimator)
     for arm in campaign.arms:
         if (arm.template, Language.EN) not in templates:
             known = ", ".join(sorted({name for name, _ in templates})) or "none yet"
             problems.found.append(f"{where}: arms.{arm.id}.template == {arm.template!r}, must be one of: {known}.")
         elif council is not None:
-            compiled = problems.attempt(lambda arm=arm: compile_for(templates, arm.template, "en", council))  # type: ignore[misc]
+            compiled = problems.attempt(compile_for, templates, arm.template, "en", council)
             for medium in arm.media:
                 if compiled is not None and medium not in compiled.media:
                     problems.found.append(

@@ -30,14 +30,15 @@ def read_panel(
     n = len(rounds)
     weeks = last_week_no - first_week_no + 1
     names = rounds.dictionary_encode()
-    planned, begins = _calendar(connection, outcome, names.dictionary, first_week_no, weeks)
+    planned, begins, ends = _calendar(connection, outcome, names.dictionary, first_week_no, weeks)
     return Panel(
         outcome=outcome,
         first_week_no=first_week_no,
         bins=_bins(connection, outcome, n, first_week_no, weeks, where),
         tags=_tags(connection, outcome, n, first_week_no, weeks) if outcome is Outcome.TAG_RATE else None,
         planned=planned,
-        first_planned=begins,
+        first_covered=begins,
+        last_covered=ends,
         rounds=np.asarray(names.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.intp),
     )
 
@@ -74,16 +75,16 @@ def _tags(connection: duckdb.DuckDBPyConnection, outcome: Outcome, n: int, first
 
 def _calendar(
     connection: duckdb.DuckDBPyConnection, outcome: Outcome, names: pa.Array, first: int, weeks: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Planned collections (r, w) of the named rounds, and the first week of each one's calendar."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Planned collections (r, w) of the named rounds, and the first and last week that each one's calendar covers."""
     place = {name: index for index, name in enumerate(names.to_pylist())}
     planned = np.zeros((max(len(place), 1), weeks), dtype=np.int64)
-    begins = np.full(max(len(place), 1), np.iinfo(np.int64).max // 2)
-    for name, week_no, collections in connection.execute(calendar_sql(outcome)).fetchall():
+    begins, ends = np.full(len(planned), first + weeks), np.full(len(planned), first - 1)
+    for name, week_no, collections, begin, end in connection.execute(calendar_sql(outcome)).fetchall():
         row = place.get(name)
         if row is None:
             continue
-        begins[row] = min(begins[row], week_no)
+        begins[row], ends[row] = begin, end
         if first <= week_no < first + weeks:
             planned[row, week_no - first] = collections
-    return planned, begins
+    return planned, begins, ends
