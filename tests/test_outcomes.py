@@ -164,10 +164,10 @@ def value_over_26_weeks(facts: Facts, outcome: Outcome) -> tuple[float, int]:
             "1 AS households"
         )
         rows = connection.execute(outcome_sql(outcome)).fetchnumpy()
-        connection.execute("CREATE TABLE units AS SELECT 'A' AS unit_id, 0 AS unit_no")
-        panel = read_panel(connection, outcome, pa.array(["r"]), low, high)
-    sums = panel.sums(np.array([low]), np.array([high]))
-    assert [getattr(sums, name).tolist() for name in names] == [rows[name].tolist() for name in names]
+        connection.execute("CREATE TABLE units AS FROM (VALUES ('A', 0), ('B', 1)) AS u (unit_id, unit_no)")
+        panel = read_panel(connection, outcome, pa.array(["r", "other"]), low, high)
+    sums = panel.sums(np.array([low, low]), np.array([high, high]))
+    assert [getattr(sums, name)[:1].tolist() for name in names] == [rows[name].tolist() for name in names]
     return float(outcome_values(outcome, *(rows[name] for name in names), [1])[0]), int(rows["weeks"][0])
 
 
