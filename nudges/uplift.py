@@ -74,7 +74,7 @@ class Evidence:
         given: (n,) arm index, 0 the control.
         propensity: (n, n_arms).
         groups: (n,) randomised unit.
-        households: (n,) households that share the unit's outcome.
+        households: (n,) households of the unit that the campaign reaches out to.
         arms: labels, control first.
     """
 

@@ -115,22 +115,33 @@ def _homes(facts: Facts, rng: np.random.Generator, week: Week) -> list[Row]:
 EVERY = {Stream.RESIDUAL: 2, Stream.RECYCLING: 2, Stream.FOOD: 1, Stream.GARDEN: 3}
 
 
+def _collections(
+    facts: Facts, rng: np.random.Generator, week: Week, stream: Stream, i: int, *, is_known: bool
+) -> list[date]:
+    days = []
+    for extra in (0, 2) if (stream, i) == (Stream.FOOD, 0) else (0,):
+        planned = week.monday + timedelta(days=i + extra)
+        slip = int(rng.choice([0, 0, 0, 0, 1, 6])) if extra == 0 else 0
+        days.append(planned + timedelta(days=slip))
+        if is_known:
+            facts.add("calendar", "planned_on", round_id=f"{stream}{i}", stream=stream, planned_on=planned,
+                      collection_on=days[-1] if slip else None)  # fmt: skip
+    return days
+
+
+def _is_in_calendar(i: int, back: int) -> bool:
+    """The calendar of round 3 begins 12 weeks ago, that of round 2 ended 5 weeks ago: bins are emptied all along."""
+    return back <= 11 if i == 3 else i != 2 or back >= 5
+
+
 def _week(facts: Facts, rng: np.random.Generator, week: Week, homes: list[Row], *, newest: Week) -> None:
     for stream, every in EVERY.items():
         days: dict[str, list[date]] = defaultdict(list)
         for i in range(4):
             if (week.number + i) % every:
                 continue
-            # the calendar of round 3 is known for 12 weeks only, that of round 2 ends early: bins are emptied all along
-            is_known = week.number >= newest.number - 11 if i == 3 else i != 2 or week.number <= newest.number - 5
-            for extra in (0, 2) if (stream, i) == (Stream.FOOD, 0) else (0,):
-                planned = week.monday + timedelta(days=i + extra)
-                slip = int(rng.choice([0, 0, 0, 0, 1, 6])) if extra == 0 else 0
-                real = planned + timedelta(days=slip)
-                days[f"{stream}{i}"].append(real)
-                if is_known:
-                    facts.add("calendar", "planned_on", round_id=f"{stream}{i}", stream=stream, planned_on=planned,
-                              collection_on=real if slip else None)  # fmt: skip
+            is_known = _is_in_calendar(i, newest.number - week.number)
+            days[f"{stream}{i}"] = _collections(facts, rng, week, stream, i, is_known=is_known)
         if week.number == newest.number - 6:
             continue  # a week that was never loaded
         for unit, home in {h["bin_store_id"] or h["household_id"]: h for h in homes}.items():
@@ -229,6 +240,15 @@ class Plain:
             if self.w - 26 < number <= self.w:
                 self.planned[key].append((day, number))
 
+    def _covers(self, key: tuple[str, str], week_no: int) -> bool:
+        """Whether a round's calendar reaches a week: a collection stands for the weeks to the next one."""
+        weeks = {number for _, number in self.planned[key]}
+        if not weeks:
+            return False
+        others = len(weeks) - 1
+        step = math.floor((max(weeks) - min(weeks)) / others + 0.5) if others else 1
+        return self.first[key] <= week_no < max(weeks) + max(step, 1)
+
     def features(self) -> dict[str, Row]:
         return {name: self._household(home) for name, home in self.homes.items()}
 
@@ -262,7 +282,8 @@ class Plain:
         return row | self._kilos(home, unit, households) | self._tags(unit) | self._messages(name)
 
     def _set_out(self, stream: str, home: Row, unit: str) -> Row:
-        planned = self.planned[home[f"{stream}_round_id"], stream]
+        key = (home[f"{stream}_round_id"], stream)
+        planned = self.planned[key]
         known = sorted(p for p in planned if (stream, p[1]) in self.recorded)
         row: Row = {}
         for n in SET_OUT_WINDOWS[Stream(stream)]:
@@ -270,7 +291,8 @@ class Plain:
             mine = [c for c in self.collections[unit, stream] if c.week_no > self.w - n]
             outs = sum(c.is_set_out for c in mine)
             valid = max(outs, count - sum(c.is_void for c in mine))
-            row[f"{stream}_set_out_rate_{n}w"] = outs / valid if count and valid else None
+            is_known = count and valid and all(self._covers(key, c.week_no) for c in mine)
+            row[f"{stream}_set_out_rate_{n}w"] = outs / valid if is_known else None
         row[f"participates_{stream}"] = None
         if len(known) >= 3:
             since = known[-3][1]
@@ -281,7 +303,8 @@ class Plain:
 
     def _kilos(self, home: Row, unit: str, households: int) -> Row:
         key = (home["residual_round_id"], "residual")
-        mine = [c for c in self.collections[unit, "residual"] if c.week_no in self.weighed]
+        every = self.collections[unit, "residual"]
+        mine = [c for c in every if c.week_no in self.weighed]
         planned = [number for _, number in self.planned[key]]
         row: Row = {}
         per_week: dict[int, float] = {}
@@ -295,9 +318,11 @@ class Plain:
             valid = len(points) - (len(collections) - len(known))
             weeks = min(n, self.w - self.first[key] + 1) if key in self.first else 0
             is_known = valid > 0 and not (unweighed and not known)
-            mean = None
             if is_known:
                 per_week[n] = len(inside) / weeks / 1000 / households
+            mean = None
+            is_known &= all(self._covers(key, c.week_no) for c in every if c.week_no > since)
+            if is_known:
                 mean = sum(c.grams or 0 for c in known) / valid * per_week[n]
             row[f"residual_kg_mean_{n}w"] = mean
             if n > 4:

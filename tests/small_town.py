@@ -102,6 +102,7 @@ def homes(n, *, stores=0, seed=0):
         "has_email": (rng.random(n) < 0.7).astype(int),
         "residual_kg_mean_8w": rng.normal(9, 3, n),
         "is_flat": (np.arange(n) < 6 * stores).astype(int),
+        "store_households": np.where(np.arange(n) < 6 * stores, 6, 1),
     }
 
 

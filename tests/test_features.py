@@ -202,6 +202,20 @@ def test_nothing_is_known_where_no_lorry_weighs_and_where_nothing_was_loaded() -
     assert row["participates_residual"] is None
 
 
+@pytest.mark.parametrize("kept", [range(6), range(2, 40)], ids=["begins late", "ends early"])
+def test_bins_outside_the_calendar_leave_a_window_unknown_not_wrong(kept: range) -> None:
+    facts = one_home()
+    days = [(WEEK - back).monday for back in kept]
+    facts.tables["calendar"] = [row for row in facts.tables["calendar"] if row["planned_on"] in days]
+    for back in range(0, 40, 2):
+        lift(facts, back, grams=8_000)
+    row = computed(facts).to_pylist()[0]
+    assert row["residual_kg_mean_26w"] is row["residual_set_out_rate_26w"] is row["residual_kg_sd_26w"] is None
+    is_known = 0 in kept
+    assert row["residual_kg_mean_4w"] == (4.0 if is_known else None)
+    assert row["residual_set_out_rate_4w"] == (0.5 if is_known else None)
+
+
 def test_two_bins_of_one_day_are_one_set_out_of_both_weights() -> None:
     facts = one_home()
     for back in range(26):

@@ -14,6 +14,7 @@ from nudges.steps.choose import choose
 from nudges.steps.learn import learn
 from nudges.steps.models import load_model
 from nudges.steps.plan import as_dict, plan, plan_all
+from nudges.uplift import decide
 
 N = 4_000
 CLOSED = WEEK + 4
@@ -174,6 +175,46 @@ def test_no_price_no_card(tmp_path):
     summary = learn(ws, CLOSED, now=NOW)
     assert ws.ledger.select("SELECT * FROM cards").num_rows == 0
     assert "landfill tax" in summary.warnings[0]
+    ws.ledger.close()
+
+
+def halves_in_scope(home, n=1_200, stores=100, *, weeks):
+    """A town whose flats throw away 9 kg each, as houses do, and half the flats of every bin store in scope."""
+    ws = workspace(home)
+    columns = homes(n, stores=stores)
+    chosen = (columns["is_flat"] == 0) | (np.arange(n) % 2 == 0)
+    ids = ("household_id", "unit_id")
+    scope = {
+        name: [each for each, kept in zip(columns[name], chosen, strict=True) if kept]
+        if name in ids
+        else columns[name][chosen]
+        for name in columns
+    }
+    settle(ws, WEEK, scope)
+    choose(ws, WEEK, now=NOW)
+    rng = np.random.default_rng(7)
+    weigh(ws, columns, weeks, lambda units, week: 9 + rng.normal(0, 0.5, len(units)))
+    return ws
+
+
+def test_kg_of_a_store_partly_in_scope_are_shared_by_all_its_homes(tmp_path, monkeypatch):
+    ws = halves_in_scope(tmp_path, weeks=[WEEK + offset for offset in range(5)])
+    seen = []
+    monkeypatch.setattr(
+        "nudges.steps.learn.decide", lambda evidence, *a, **k: seen.append(evidence) or decide(evidence, *a, **k)
+    )
+    learn(ws, CLOSED, now=NOW)
+    evidence = seen[0]
+    stores = evidence.households == 3  # those in scope: what a message could change and costs
+    assert stores.sum() > 50
+    assert np.allclose(evidence.y[stores].mean(), 9, atol=0.1)
+    assert np.allclose(evidence.y[~stores].mean(), 9, atol=0.1)
+    ws.ledger.close()
+
+
+def test_the_plan_shares_kg_of_a_store_by_all_its_homes(tmp_path):
+    ws = halves_in_scope(tmp_path, 600, 100, weeks=[WEEK + offset for offset in range(-40, 1)])
+    assert plan(ws, "less_rubbish", WEEK, now=NOW, show=0).detectable.mean == pytest.approx(9, abs=0.1)
     ws.ledger.close()
 
 

@@ -218,8 +218,12 @@ def oracle(town, units=None):
     keep = (town.contactable == 1) & (town.lane != "holdout") & np.isfinite(post) & (town.start < END.number)
     keep &= True if units is None else units
     return unit_ancova(
-        post[keep], pre[keep], town.treated[keep], weights=town.households[keep], strata=town.start[keep]
+        post[keep], pre[keep], town.treated[keep], weights=town.households[keep], strata=strata(town)[keep]
     )  # fmt: skip
+
+
+def strata(town):
+    return 2 * town.start + (town.households > 1)
 
 
 def close(one, other):
@@ -258,6 +262,33 @@ def test_best_lane_under_a_model_is_in_the_headline_but_in_no_arm(town, tmp_path
     close(result.of("arm")[0].effect, oracle(town, control | ((town.lane == "learn") & (town.arm == "a"))))
 
 
+def moved(space, homes, store):
+    """The newest row of these homes: they share the bins of `store` now (none: bins of their own)."""
+    week = START + 1
+    rows = pa.table({
+        "household_id": homes, "known_on": [week.monday] * len(homes), "property_type": ["flat"] * len(homes),
+        "bin_store_id": pa.array([store] * len(homes), pa.string()), "residual_round_id": ["R0"] * len(homes),
+    })  # fmt: skip
+    file = space.warehouse.write("households", week, rows, "moved")
+    space.ledger.replace_files("households", week, [file], drop_id="moved", now=NOW)
+
+
+def test_a_home_that_moved_to_a_store_elsewhere_is_not_measured_as_0_kg(town, tmp_path):
+    space = workspace(tmp_path, town)
+    moved(space, town.units[:300], "elsewhere")
+    measure(space, END, now=NOW)
+    close(newest(space, CAMPAIGN, END).headline.effect, oracle(town, np.arange(len(town.units)) >= 300))
+
+
+def test_a_home_that_left_a_store_is_no_longer_one_of_its_households(town, tmp_path, monkeypatch):
+    space = workspace(tmp_path, town)
+    stores = [unit for unit, n in zip(town.units, town.households, strict=True) if n > 1]
+    moved(space, [f"{store}F0" for store in stores], None)
+    measure(space, END, now=NOW)
+    monkeypatch.setattr(town, "households", np.where(town.households > 1, 5, 1))
+    close(newest(space, CAMPAIGN, END).headline.effect, oracle(town))
+
+
 def test_weeks_equal_brute_force(town, measured):
     weeks = measured.of("week")
     assert [group.label for group in weeks] == [str(START + n) for n in range(1, 5)]
@@ -266,10 +297,8 @@ def test_weeks_equal_brute_force(town, measured):
         number = np.full(len(town.units), Week.parse(group.label).number)
         post = town.value(number, number)
         keep = (town.contactable == 1) & (town.lane != "holdout") & np.isfinite(post) & (town.start < number)
-        started = np.unique(town.start[keep])
         expected = unit_ancova(
-            post[keep], pre[keep], town.treated[keep], weights=town.households[keep],
-            strata=town.start[keep] if len(started) > 1 else None,
+            post[keep], pre[keep], town.treated[keep], weights=town.households[keep], strata=strata(town)[keep]
         )  # fmt: skip
         close(group.effect, expected)
 
@@ -331,7 +360,10 @@ def test_data_after_the_week_cannot_change_a_measurement(town, tmp_path):
     keep = (town.contactable == 1) & (town.lane != "holdout") & (town.start == START.number) & np.isfinite(post)
     pre = town.value(town.start - PRE + 1, town.start)
     assert early.headline.effect.estimate == pytest.approx(
-        unit_ancova(post[keep], pre[keep], town.treated[keep], weights=town.households[keep]).estimate, abs=1e-9
+        unit_ancova(
+            post[keep], pre[keep], town.treated[keep], weights=town.households[keep], strata=strata(town)[keep]
+        ).estimate,
+        abs=1e-9,
     )
 
 

@@ -25,6 +25,7 @@ from nudges.measuring import (
     verdict,
     verdict_words,
 )
+from nudges.measuring.contrasts import contrast_effect
 
 ORACLE = 1e-9  # two programs on the same least-squares problem differ by rounding only
 
@@ -342,12 +343,9 @@ def test_rounding_is_neither_an_effect_nor_a_spread(level):
         assert verdict(flat, Outcome.RECYCLING_SET_OUT_RATE, stated=0.02) is Verdict.INCONCLUSIVE
 
 
-def test_a_segment_where_nothing_varies_has_no_effect_to_show_and_spoils_no_other():
-    n = 400
-    rng = np.random.default_rng(4)
-    treated, few = np.arange(n) % 2 == 1, np.arange(n) < 40
-    post = np.where(few, 1 / 3, rng.random(n))
-    drawn = Drawn(
+def drawn_units(treated, households):
+    n = len(treated)
+    return Drawn(
         first_week_no=np.full(n, 1_000),
         is_treated=treated,
         is_control=~treated,
@@ -355,10 +353,30 @@ def test_a_segment_where_nothing_varies_has_no_effect_to_show_and_spoils_no_othe
         arm=np.where(treated, "a", "control"),
         is_arm_random=np.ones(n, bool),
         is_contactable=np.ones(n, bool),
-        households=np.ones(n),
+        households=households,
         treated_share=np.full(n, 0.5),
         holdout_share=np.zeros(n),
     )
+
+
+def test_the_level_of_a_few_large_stores_is_not_an_effect():
+    """Ten stores of 40 homes at 4 kg, seven of them treated by lot, beside houses at 9 kg: messages change nothing."""
+    rng = np.random.default_rng(6)
+    is_store = np.arange(400) < 10
+    treated = np.where(is_store, np.arange(400) < 7, np.arange(400) % 2 == 1)
+    post = np.where(is_store, 4.0, 9.0) + rng.normal(0, 0.5, 400)
+    drawn = drawn_units(treated, np.where(is_store, 40.0, 1.0))
+    found = contrast_effect(drawn, post, np.full(400, np.nan), drawn.contrast)
+    assert found.ci_low < 0 < found.ci_high
+    assert found.ci_high - found.ci_low < 1.5
+
+
+def test_a_segment_where_nothing_varies_has_no_effect_to_show_and_spoils_no_other():
+    n = 400
+    rng = np.random.default_rng(4)
+    treated, few = np.arange(n) % 2 == 1, np.arange(n) < 40
+    post = np.where(few, 1 / 3, rng.random(n))
+    drawn = drawn_units(treated, np.ones(n))
     planned = np.ones(n)
     outcomes = Outcomes(post, rng.random(n), post, post, planned, planned, {1_001: post}, {"few": few, "rest": ~few})
     few_group, rest = by_segment(drawn, outcomes, {})

@@ -69,9 +69,7 @@ def plain(facts: Facts, outcome: Outcome) -> list[tuple[object, ...]]:
         mine = [Collection(Week.containing(day).number, rows) for (u, day), rows in seen.items() if u == unit]
         begins, ends = covered(calendar[rounds[unit]])
         is_rate_of_lifts = outcome is Outcome.TAG_RATE  # needs no calendar
-        mine = [
-            c for c in mine if first <= c.week_no <= last and (is_rate_of_lifts or begins <= c.week_no <= ends)
-        ]
+        mine = [c for c in mine if first <= c.week_no <= last and (is_rate_of_lifts or begins <= c.week_no <= ends)]
         planned = [number for number in calendar[rounds[unit]] if first <= number <= last]
         weeks = min(last, ends) - max(first, begins) + 1 if planned else 0
         outs = sum(c.is_set_out for c in mine)
@@ -140,7 +138,7 @@ def test_rates_are_shares_and_unknown_is_nan() -> None:
 
 
 def emptied_for_26_weeks(planned: Iterable[int], emptied: Iterable[int], *, stream: Stream = Stream.RESIDUAL) -> Facts:
-    """Home A, planned and emptied (8 kg) so many weeks back; home B, on another round, makes every week a loaded one."""
+    """Home A, planned and emptied (8 kg) so many weeks back; home B, on another round, has bins in every week."""
     facts = Facts()
     for home, name in (("A", "r"), ("B", "other")):
         facts.add("households", "known_on", household_id=home, known_on=WEEK.monday, property_type="house",
@@ -171,7 +169,9 @@ def value_over_26_weeks(facts: Facts, outcome: Outcome) -> tuple[float, int]:
     return float(outcome_values(outcome, *(rows[name] for name in names), [1])[0]), int(rows["weeks"][0])
 
 
-@pytest.mark.parametrize("planned", [range(6), range(20, 26), range(9, 15)], ids=["at the end", "at the start", "inside"])
+@pytest.mark.parametrize(
+    "planned", [range(6), range(20, 26), range(9, 15)], ids=["at the end", "at the start", "inside"]
+)
 def test_bins_emptied_outside_the_calendar_do_not_count(planned: range) -> None:
     facts = emptied_for_26_weeks(planned, range(26))
     kg, weeks = value_over_26_weeks(facts, Outcome.RESIDUAL_KG)

@@ -39,6 +39,12 @@ def upper_set(code: str) -> str:
     return f"CAST({code} >> {WINDOW_WEEKS} AS INTEGER)"
 
 
+def among(weeks: str, others: str, n: int = WINDOW_WEEKS) -> str:
+    """Whether those of the last `n` weeks that are in the set are all in `others`."""
+    newest = f"({weeks} & {ALL_WEEKS ^ (ALL_WEEKS >> n)})" if n < WINDOW_WEEKS else weeks
+    return f"({newest} & {others}) = {newest}"
+
+
 def count(weeks: str, n: int = WINDOW_WEEKS) -> str:
     """How many of the last `n` weeks are in the set."""
     return _ones(f"({weeks} >> {WINDOW_WEEKS - n})" if n < WINDOW_WEEKS else weeks, n)

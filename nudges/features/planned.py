@@ -10,9 +10,10 @@ from nudges.weeks import Week
 
 
 def round_ctes(week: Week) -> list[str]:
-    """`planned` (collections, by the week they really are) and `rounds` (their sums).
+    """`planned` (collections, by the week they really are) and `rounds` (their sums, and the weeks they cover).
 
     A week without any lift of a stream is one that was never loaded: its collections are unknown, not zero.
+    A collection stands for the weeks to the next one: a fortnightly calendar covers the week after its last.
     """
     w = week.number
     return [
@@ -31,6 +32,18 @@ def round_ctes(week: Week) -> list[str]:
   SELECT round_id, stream, {w} - MIN(week_no) + 1 AS known_weeks
   FROM calendar WHERE week_no <= {w} GROUP BY round_id, stream
 )""",
+        """ends AS (
+  SELECT round_id, stream, MIN(week_no) AS first_week, MAX(week_no) AS last_week, COUNT(DISTINCT week_no) - 1 AS gaps
+  FROM planned GROUP BY round_id, stream
+)""",
+        f"""covered AS (
+  SELECT e.round_id, e.stream, BIT_OR(k.bit) AS covered_weeks
+  FROM ends AS e
+  JOIN known_for AS f ON f.round_id = e.round_id AND f.stream = e.stream
+  JOIN weeks AS k ON k.week_no > {w} - f.known_weeks AND (k.week_no <= e.last_week OR (e.gaps > 0
+    AND (k.week_no - e.last_week + 1) * 2 * e.gaps <= 2 * (e.last_week - e.first_week) + e.gaps))
+  GROUP BY e.round_id, e.stream
+)""",
         """third AS (
   SELECT round_id, stream, bit AS third_last_bit
   FROM (
@@ -42,12 +55,13 @@ def round_ctes(week: Week) -> list[str]:
 )""",
         f"sums AS (\n  SELECT round_id, stream,\n    {_sums(w)}\n  FROM planned GROUP BY round_id, stream\n)",
         """rounds AS (
-  SELECT s.*, t.third_last_bit,
+  SELECT s.*, t.third_last_bit, COALESCE(c.covered_weeks, 0) AS covered_weeks,
     CASE WHEN k.known_weeks < 4 THEN k.known_weeks ELSE 4 END AS weeks_4,
     CASE WHEN k.known_weeks < 8 THEN k.known_weeks ELSE 8 END AS weeks_8,
     CASE WHEN k.known_weeks < 26 THEN k.known_weeks ELSE 26 END AS weeks_26
   FROM sums AS s
   JOIN known_for AS k ON k.round_id = s.round_id AND k.stream = s.stream
+  LEFT JOIN covered AS c ON c.round_id = s.round_id AND c.stream = s.stream
   LEFT JOIN third AS t ON t.round_id = s.round_id AND t.stream = s.stream
 )""",
     ]

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from nudges.domain import Stream
+from nudges.features import bits
 from nudges.features.bits import weeks_cte
 from nudges.features.dates import day_number
 from nudges.features.homes import home_ctes, message_ctes, tag_ctes
@@ -143,8 +144,14 @@ def _set_out_rate(stream: Stream, n: int, double: str) -> str:
     outs = f"COALESCE(units.{stream}_set_outs_{n}, 0)"
     valid = f"({stream}_round.recorded_{n} - COALESCE(units.{stream}_voids_{n}, 0))"
     valid = f"({_larger(outs, valid)})"
-    known = f"{stream}_round.recorded_{n} > 0 AND {valid} > 0"
+    known = f"{stream}_round.recorded_{n} > 0 AND {valid} > 0 AND {_is_covered(stream, n)}"
     return f"CASE WHEN {known} THEN {_ratio(outs, valid, double)} END"
+
+
+def _is_covered(stream: Stream, n: int) -> str:
+    """Whether bins were seen in no week outside the round's calendar: else what they are out of is unknown."""
+    seen = f"(COALESCE(units.{stream}_set_outs_weeks, 0) | COALESCE(units.{stream}_voids_weeks, 0))"
+    return bits.among(seen, f"{stream}_round.covered_weeks", n)
 
 
 def _participates(stream: Stream) -> str:
@@ -172,7 +179,8 @@ def _kilo_columns(week: Week, double: str) -> dict[str, str]:
     columns = {"residual_kg_last": _newest_kg(week, double)}
     for n in (4, 8, 26):
         mean = _per_week(_ratio(f"COALESCE(units.g_{n}, 0)", _valid(n), double), n, double)
-        columns[f"residual_kg_mean_{n}w"] = f"CASE WHEN {_is_weighed(n)} THEN {mean} END"
+        known = f"{_is_weighed(n)} AND {_is_covered(Stream.RESIDUAL, n)}"
+        columns[f"residual_kg_mean_{n}w"] = f"CASE WHEN {known} THEN {mean} END"
     for n in (8, 26):
         columns[f"residual_kg_sd_{n}w"] = _sd(n, double)
         columns[f"residual_kg_trend_{n}w"] = _trend(n, double)
@@ -232,4 +240,5 @@ def _trend(n: int, double: str) -> str:
 
 def _is_sampled(n: int, least: int) -> str:
     """Enough weighed collections, and not more weighings than the calendar knows collections."""
-    return f"{_is_weighed(n)} AND {_valid(n)} >= {least} AND COALESCE(units.weighings_{n}, 0) <= {_valid(n)}"
+    enough = f"{_valid(n)} >= {least} AND COALESCE(units.weighings_{n}, 0) <= {_valid(n)}"
+    return f"{_is_weighed(n)} AND {_is_covered(Stream.RESIDUAL, n)} AND {enough}"

@@ -22,18 +22,22 @@ NO_SPREAD = "too few units, or the same outcome for all of them"
 
 
 def contrast_effect(drawn: Drawn, post: Floats, pre: Floats, units: Flags) -> Effect | None:
-    """Effect of treatment over some units, by week of first assignment; None where it cannot be estimated."""
+    """Effect of treatment over some units; None where it cannot be estimated.
+
+    Compared within week of first assignment, and homes that share bins only with such: stores are few and weigh much,
+    so by chance one group could have more of them, and their other level would look like an effect.
+    """
     chosen = units & np.isfinite(post)
     if min((chosen & drawn.is_treated).sum(), (chosen & drawn.is_control).sum()) < 2:
         return None
-    weeks = drawn.first_week_no[chosen]
+    strata = 2 * drawn.first_week_no[chosen] + (drawn.households[chosen] > 1)
     try:
         return unit_ancova(
             post[chosen],
             pre[chosen],
             drawn.is_treated[chosen],
             weights=drawn.households[chosen],
-            strata=weeks if (weeks != weeks[0]).any() else None,
+            strata=strata if (strata != strata[0]).any() else None,
         )
     except UnsupportedError:
         return None

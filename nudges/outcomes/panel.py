@@ -163,13 +163,13 @@ class Panel:
 
         Weeks outside the calendar of the unit's round are no part of it.
         """
-        wanted = tuple(np.asarray(week, dtype=np.int64) - self.first_week_no for week in (first, last))
-        low, high = self._covered(*wanted)
+        begins, ends = (np.asarray(week, dtype=np.int64) - self.first_week_no for week in (first, last))
+        low, high = self._covered(begins, ends)
         planned = self._planned(low, high, np.ones_like(self.bins.is_recorded))
         weeks = np.where(planned > 0, np.maximum(high - low + 1, 0), 0)
         if self.outcome is Outcome.TAG_RATE:
-            tags = np.zeros_like(planned) if self.tags is None else self._inside(self.tags, *wanted)
-            valid = np.maximum(tags, self._inside(self.bins.set_outs, *wanted))
+            tags = np.zeros_like(planned) if self.tags is None else self._inside(self.tags, begins, ends)
+            valid = np.maximum(tags, self._inside(self.bins.set_outs, begins, ends))
             return Sums(tags, valid, valid, weeks)
         set_outs = self._inside(self.bins.set_outs, low, high)
         if self.outcome is Outcome.RESIDUAL_KG:

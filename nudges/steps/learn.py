@@ -31,7 +31,7 @@ from nudges.errors import UnsupportedError
 from nudges.features import model_columns
 from nudges.money import residual_pence_per_tonne
 from nudges.steps.choose.choosing import ANY_ARM, arm_costs, expected_prices
-from nudges.steps.matrix import feature_matrix
+from nudges.steps.matrix import feature_matrix, sharing_homes
 from nudges.steps.models import Model, store_model
 from nudges.steps.unit_outcomes import unit_outcomes
 from nudges.steps.workspace import Workspace
@@ -182,6 +182,12 @@ def _evidence(ws: Workspace, campaign: Campaign, week: Week, columns: tuple[str,
     first = _sampled(first.combine_chunks(), campaign)
     start, homes = _whole(first["week_no"]), _whole(first["households"]).astype(np.float64)
     with ws.facts(week, extra=["features"]) as connection:
+        matrix, sharing = np.full((first.num_rows, len(columns)), np.nan), homes.copy()
+        for number in np.unique(start):
+            rows = np.flatnonzero(start == number)
+            speakers = first["home"].combine_chunks().take(pa.array(rows))
+            matrix[rows] = feature_matrix(connection, speakers, int(number), columns)
+            sharing[rows] = sharing_homes(connection, speakers, int(number), homes[rows])
         # Messages of the run of week t go out in week t + 1, and so do their outcomes begin.
         y = unit_outcomes(
             connection,
@@ -189,13 +195,8 @@ def _evidence(ws: Workspace, campaign: Campaign, week: Week, columns: tuple[str,
             units=first["unit_id"].combine_chunks(),
             first=start + 1,
             last=_ends(start, choices, week),
-            households=homes,
+            households=sharing,
         )
-        matrix = np.full((first.num_rows, len(columns)), np.nan)
-        for number in np.unique(start):
-            rows = np.flatnonzero(start == number)
-            speakers = first["home"].combine_chunks().take(pa.array(rows))
-            matrix[rows] = feature_matrix(connection, speakers, int(number), columns)
     given, chance = _drawn(first, start, campaign, choices)
     kept = np.flatnonzero(np.isfinite(y) & (chance > 0).all(axis=1))
     return Evidence(

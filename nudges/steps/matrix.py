@@ -46,3 +46,14 @@ def feature_matrix(
     for rows, block in feature_blocks(connection, homes, week_no, columns):
         out[rows] = block.to_numpy()
     return out
+
+
+def sharing_homes(
+    connection: duckdb.DuckDBPyConnection, homes: pa.Array, week_no: int, known: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """All households that share the bins of each of `homes` at the end of a week, (n,); `known` without features.
+
+    Kg of a bin store are those of all its homes, also of those a campaign does not reach.
+    """
+    sharing = feature_matrix(connection, homes, week_no, ("store_households",))[:, 0]
+    return np.where(np.isfinite(sharing), sharing, known)

@@ -17,6 +17,7 @@ from nudges.eligibility import REASONS
 from nudges.measuring import minimum_detectable, outcome_unit
 from nudges.steps.choose import Chosen, choosing
 from nudges.steps.choose.step import DERIVED, reason_counts
+from nudges.steps.matrix import sharing_homes
 from nudges.steps.render import Drafts, drafts
 from nudges.steps.unit_outcomes import unit_outcomes
 from nudges.steps.workspace import Workspace
@@ -245,11 +246,12 @@ def _past(
     rows: NDArray[np.intp],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Outcomes of (a sample of) the units over the campaign's length up to `week`, and over the 26 weeks before."""
-    homes = np.bincount(chosen.scope.unit).astype(np.float64)
     units = chosen.scope.units.take(pa.array(rows))
     if len(rows) > MOST_UNITS:
         kept = np.argsort(draws(f"{ws.council.salt}:plan", units.to_pylist()), kind="stable")[:MOST_UNITS]
         rows, units = rows[kept], units.take(pa.array(kept))
+    known = np.bincount(chosen.scope.unit)[rows].astype(np.float64)
+    homes = sharing_homes(connection, chosen.scope.homes.take(pa.array(rows)), week.number, known)
     last = week.number - campaign.weeks
     post, pre = (
         unit_outcomes(
@@ -258,7 +260,7 @@ def _past(
             units=units,
             first=np.full(len(rows), first),
             last=np.full(len(rows), end),
-            households=homes[rows],
+            households=homes,
         )
         for first, end in ((last + 1, week.number), (last - PRE_WEEKS + 1, last))
     )

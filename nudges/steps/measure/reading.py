@@ -50,13 +50,17 @@ LEFT JOIN (
 WHERE m.campaign = :campaign AND m.week_no < :week
 GROUP BY m.household_id
 """
-# Newest row of each home, then units by number with what was drawn first; households are all homes that share the bins.
+# Newest row of each home (whichever bins it used before), then units by number with what was drawn first; households
+# are all homes that share the bins. A unit that no home uses any more has no round, and so no outcome.
 _HOMES = """
 CREATE TEMP TABLE homes AS
-SELECT COALESCE(NULLIF(bin_store_id, ''), household_id) AS unit_id, {stream}_round_id AS round_id
-FROM households
-WHERE COALESCE(NULLIF(bin_store_id, ''), household_id) IN (SELECT unit_id FROM assigned)
-QUALIFY ROW_NUMBER() OVER (PARTITION BY household_id ORDER BY known_on DESC) = 1
+SELECT unit_id, round_id
+FROM (
+    SELECT COALESCE(NULLIF(bin_store_id, ''), household_id) AS unit_id, {stream}_round_id AS round_id
+    FROM households
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY household_id ORDER BY known_on DESC) = 1
+) newest
+WHERE unit_id IN (SELECT unit_id FROM assigned)
 """
 _UNITS = """
 CREATE TEMP TABLE units AS
@@ -68,7 +72,7 @@ WITH sizes AS (
     FROM assigned GROUP BY unit_id
 )
 SELECT (ROW_NUMBER() OVER (ORDER BY unit_id) - 1)::INTEGER AS unit_no, d.*, s.round_id,
-       GREATEST(COALESCE(s.households, 0), d.assigned) AS households,
+       COALESCE(s.households, d.assigned) AS households,
        d.lane = 'holdout' AS is_holdout,
        d.lane = 'control' OR (d.lane = 'learn' AND d.arm = 'control') AS is_control,
        d.lane = 'best' OR (d.lane = 'learn' AND d.arm <> 'control') AS is_treated,
