@@ -22,9 +22,9 @@ _RECENT_WEEKS = 8
 _PAST_WEEKS = 26
 _SHARING = """
 SELECT COUNT(*) AS households FROM (
-  SELECT household_id, arg_max(COALESCE(bin_store_id, household_id), known_on) AS unit_id FROM households
-  WHERE household_id = ? OR bin_store_id = ? GROUP BY household_id
-)
+  SELECT arg_max(COALESCE(NULLIF(bin_store_id, ''), household_id), known_on) AS unit_id FROM households
+  GROUP BY household_id
+) WHERE unit_id = ?
 """
 
 
@@ -77,7 +77,7 @@ def why(ws: Workspace, household_id: str, week: Week) -> Trail:
             "SELECT * FROM lifts WHERE unit_id = ? AND collected_on > ? ORDER BY collected_on, stream", unit_id, since
         )
         tags = rows("SELECT * FROM tags WHERE unit_id = ? ORDER BY tagged_on", unit_id)
-        sharing = rows(_SHARING, unit_id, unit_id)[0]["households"]
+        sharing = rows(_SHARING, unit_id)[0]["households"]
         outcomes = _outcomes(ws, facts, trail["assignments"], week, unit_id=unit_id, households=max(sharing, 1))
     holdout = draw(f"{ws.council.salt}:holdout", unit_id)
     return Trail(
