@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean, stdev
 
 from scipy.stats import binomtest
 
@@ -55,13 +56,14 @@ def row(kind: str, campaign: str, trials: Sequence[Trial]) -> str:
     share = held / n
     error = math.sqrt(share * (1 - share) / n)
     exact = binomtest(held, n).proportion_ci(0.95)
-    bias = sum(t.estimate - t.truth for t in trials) / n
+    misses = [t.estimate - t.truth for t in trials]
+    bias, bias_error = mean(misses), (stdev(misses) / math.sqrt(n) if n > 1 else math.nan)
     truth = sum(t.truth for t in trials) / n
     width = sum(t.high - t.low for t in trials) / n
     nonzero = sum(not t.low <= 0 <= t.high for t in trials)
     return (
         f"| {campaign} | {kind} | {held} of {n} | {share:.1%} ± {error:.1%} | {exact.low:.0%} to {exact.high:.0%} "
-        f"| {truth:+.3f} | {bias:+.4f} | {width:.3f} | {nonzero} |"
+        f"| {truth:+.3f} | {bias:+.3f} ± {bias_error:.3f} | {width:.3f} | {nonzero} |"
     )
 
 

@@ -149,8 +149,8 @@ _MESSAGES = (
 FEATURES = Table(
     "features",
     "What is known of a household at the end of a week. Empty means unknown, never 0; "
-    "bins of a bin store are those of each of its households, their kg shared equally. Set-out rates and kg of a window "
-    "are empty where bins were seen in weeks that the round's calendar does not cover.",
+    "bins of a bin store are those of each of its households, their kg shared equally. Set-out rates and kg of a "
+    "window are empty where bins were seen in weeks that the round's calendar does not cover.",
     (*_HOME, *_KILOS, *_set_out_columns(), *_TAGS, *_SERVICE, *_MESSAGES),
     source="households, contacts, calendar, lifts, tags and the ledger's messages",
 )
