@@ -33,12 +33,6 @@ class ApprovalError(NudgesError):
     exit_code = 6
 
 
-class StoppedError(NudgesError):
-    """The stop switch is on."""
-
-    exit_code = 7
-
-
 class LateRunError(NudgesError):
     """A run fired so late that a person must decide whether it still goes out."""
 
