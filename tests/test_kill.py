@@ -44,7 +44,7 @@ PROCESSES.set_forkserver_preload(["nudges.steps.weekly", "nudges.steps.deliver",
 def live_week(home: Path, told: Connection) -> None:
     """The week's run, then a delivery at each moment something is due; `told` hears each step before it starts."""
     ws = open_workspace(home, {})
-    run_week(ws, WEEK, clock=lambda: RUN_AT, on_step=told.send)
+    list(run_week(ws, WEEK, clock=lambda: RUN_AT, on_step=told.send))
     for moment in due_moments(ws):
         told.send("deliver")
         deliver(ws, WEEK, now=moment + timedelta(minutes=1))

@@ -25,18 +25,25 @@ def run(
     json_wanted: Json = False,
 ) -> None:
     """Run the week: load, measure, learn, choose, render, approve, report. Sends nothing; `nudges deliver` does."""
-    from nudges.steps.weekly import order_of_steps, run_step
+    from nudges.steps.weekly import run_week
 
     ws, chosen = workspace(), week_of(week)
     for name in campaign or ():
         ws.campaign(name)
     summaries = []
-    for name in order_of_steps(dry_run=dry_run, only=step):
-        with out.status(f"{name} …"):
-            summary = run_step(ws, name, chosen, clock=now, campaigns=campaign)
-        summaries.append(summary)
-        if not json_wanted:
-            show_summary(summary)
+    with out.status("…") as status:
+        for summary in run_week(
+            ws,
+            chosen,
+            clock=now,
+            campaigns=campaign,
+            only=step,
+            dry_run=dry_run,
+            on_step=lambda name: status.update(f"{name} …"),
+        ):
+            summaries.append(summary)
+            if not json_wanted:
+                show_summary(summary)
     show([asdict(summary) for summary in summaries], json_wanted=json_wanted)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -68,14 +68,15 @@ def run_week(
     only: Sequence[str] | None = None,
     dry_run: bool = False,
     on_step: Callable[[str], None] | None = None,
-) -> list[Summary]:
-    """Run the steps of `week` in order; `on_step` hears each name before it starts."""
-    summaries = []
+) -> Iterator[Summary]:
+    """Run the steps of `week` in order, each when its summary is asked for; `on_step` hears its name before it starts.
+
+    Raises ConfigError for an unknown step before any runs.
+    """
     for name in order_of_steps(dry_run=dry_run, only=only):
         if on_step:
             on_step(name)
-        summaries.append(run_step(ws, name, week, clock=clock, campaigns=campaigns, not_before=not_before))
-    return summaries
+        yield run_step(ws, name, week, clock=clock, campaigns=campaigns, not_before=not_before)
 
 
 def run_step(
