@@ -15,7 +15,10 @@ from prefect.states import Completed
 
 from nudges.domain import Council, Summary
 from nudges.errors import LateRunError
+from nudges.steps.card import markdown as card_markdown
+from nudges.steps.card import newest_card
 from nudges.steps.workspace import Workspace, open_workspace
+from nudges.weeks import Week
 
 _LONGEST = 300  # characters of one warning in a state's message
 
@@ -53,6 +56,17 @@ def publish(summary: Summary) -> None:
     """Publish what a step did as an artifact; the same key keeps a history."""
     key = f"nudges-{summary.step.replace('_', '-').lower()}"
     create_markdown_artifact(markdown(summary), key=key, description=summary.headline[:200])
+
+
+def publish_cards(ws: Workspace, week: Week, campaigns: Sequence[str] | None) -> None:
+    """Publish the model card of each campaign that runs; the same key keeps a history."""
+    for campaign in ws.running(week, campaigns):
+        card = newest_card(ws, campaign, week)
+        if card is not None:
+            key = f"nudges-card-{campaign.id.replace('_', '-')}"
+            create_markdown_artifact(
+                markdown=card_markdown(campaign, card), key=key, description=card.decision.words[:200]
+            )
 
 
 def finished(summaries: Sequence[Summary]) -> State[list[str]]:

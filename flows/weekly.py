@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.forms import WeeklyForm, week_of
-from flows.running import clock, finished, guard_late, publish, workspace
+from flows.running import clock, finished, guard_late, publish, publish_cards, workspace
 from nudges.domain import Summary
 from nudges.steps.weekly import order_of_steps, run_step
 from nudges.steps.workspace import Workspace
@@ -21,6 +21,8 @@ def step(ws: Workspace, name: str, week: Week, campaigns: list[str] | None, not_
     """Run one step of the week and publish what it did."""
     summary = run_step(ws, name, week, clock=clock, campaigns=campaigns, not_before=not_before)
     publish(summary)
+    if name == "learn":
+        publish_cards(ws, week, campaigns)
     return summary
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nudges.errors import DataError
 from nudges.uplift import Decision
+
+MOST_FEATURES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +34,39 @@ class ModelCard:
     seed: int
 
     def to_json(self) -> str:
-        """The card as JSON with stable key order."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, default=float)
+        """The card as JSON with stable key order; a number that is not finite is null."""
+        return json.dumps(_plain(asdict(self)), sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Nested values as JSON has them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def leading_features(
-    coefficients: NDArray[np.float64], names: tuple[str, ...], arms: tuple[str, ...]
+    importance: NDArray[np.float64], names: tuple[str, ...], arms: tuple[str, ...]
 ) -> dict[str, tuple[str, ...]]:
-    """The five features that move each arm's predicted effect most, from slopes on standardised features.
+    """The five features that move each arm's predicted effect most.
 
     Args:
-        coefficients: (n_arms - 1, p or more); columns past the names flag gaps.
+        importance: (n_arms - 1, p or more) slopes on standardised features or sizes of effect; columns past the names
+            flag gaps.
         names: (p,) features.
         arms: labels, control first.
 
     Raises:
-        DataError: fewer coefficients than names.
+        DataError: fewer columns than names.
     """
-    if coefficients.shape[1] < len(names):
-        raise DataError(f"coefficients: {coefficients.shape[1]} columns, must be at least {len(names)}.")
-    size = np.abs(coefficients[:, : len(names)])
+    if importance.shape[1] < len(names):
+        raise DataError(f"importance: {importance.shape[1]} columns, must be at least {len(names)}, one a feature.")
+    size = np.abs(importance[:, : len(names)])
     return {
-        arm: tuple(names[column] for column in np.argsort(-row, kind="stable")[:5] if row[column] > 0)
+        arm: tuple(names[column] for column in np.argsort(-row, kind="stable")[:MOST_FEATURES] if row[column] > 0)
         for arm, row in zip(arms[1:], size, strict=True)
     }

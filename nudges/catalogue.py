@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nudges.domain import (
+    FLOOR_SHARE,
     Arm,
     Campaign,
     Language,
@@ -81,10 +82,14 @@ def load_campaign(path: Path) -> Campaign:
         shares=shares,
         budget_pence=top.whole("budget_pence", low=0),
         every_weeks=top.whole("every_weeks", low=1, default=4),
-        estimator=top.text("estimator", default="dr_learner"),
+        estimator=top.text("estimator", default="causal_stack"),
         stated_effect_share=top.number("stated_effect_share", low=-1, high=1),
         source=path.read_text(encoding="utf-8"),
+        floor_share=top.share("floor_share", default=FLOOR_SHARE),
+        capacity=_capacity(top.section("capacity")),
+        coverage=_coverage(top.section("coverage")),
     )
+    _guard_floor(campaign, top)
     top.done()
     if campaign.unit is Unit.ROUND:
         raise UnsupportedError(
@@ -105,6 +110,32 @@ def _shares(section: Section) -> Shares:
     return shares
 
 
+def _guard_floor(campaign: Campaign, top: Section) -> None:
+    """Outside the control lane every arm must keep its floor, or the loop could not go on learning about it."""
+    shares, n_arms = campaign.shares, len(campaign.arm_ids)
+    outside = shares.learn + shares.best
+    smallest = shares.learn / outside / n_arms if outside > 0 else 0.0
+    if smallest < campaign.floor_share:
+        needed = -(-campaign.floor_share * n_arms * outside * 1000 // 1) / 1000
+        top.fail(
+            "shares.learn",
+            shares.learn,
+            f"must leave each of {n_arms} arms (none is one) at least floor_share == {campaign.floor_share:g} of the "
+            f"units outside the control lane; it leaves {smallest:.3f}",
+            f"Write learn = {needed:g} or more, or a smaller floor_share.",
+        )
+
+
+def _capacity(section: Section) -> dict[Medium, int]:
+    """Messages a week that a medium can carry."""
+    return {medium: section.whole(medium, low=0) for medium in Medium if medium in section.names()}
+
+
+def _coverage(section: Section) -> dict[str, float]:
+    """Shares of segments that must not be left out."""
+    return {segment: section.share(segment) for segment in section.names()}
+
+
 def _arm(section: Section, arm_id: str) -> Arm:
     if arm_id == "control" or not _ID.fullmatch(arm_id):
         section.fail(
@@ -114,7 +145,8 @@ def _arm(section: Section, arm_id: str) -> Arm:
     if not media:
         section.fail("media", [], "must name at least one", 'Write media = ["sms"].')
     reach = Reach(section.text("reach", allowed=tuple(Reach), default=Reach.FIRST))
-    return Arm(arm_id, section.text("template"), tuple(Medium(word) for word in media), reach)
+    most = section.whole("most", low=0) if "most" in section.names() else None
+    return Arm(arm_id, section.text("template"), tuple(Medium(word) for word in media), reach, most)
 
 
 def load_segment(path: Path) -> Segment:

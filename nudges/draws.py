@@ -1,9 +1,9 @@
 """Units → draws in [0, 1), lanes, arms and propensities: the only randomness of an assignment.
 
-A draw is a salted hash: the same anywhere, in any order, with nothing to store. Three draws decide, each with
-its own salt and so independent of the others: is the unit in the council's holdout, which lane of the campaign
-is it in, which arm does it get where arms are uniform. None of them depends on the week: a unit keeps its lane
-and its learn arm for the length of a campaign.
+A draw is a salted hash: the same anywhere, in any order, with nothing to store. Who is in the council's holdout and
+who in a campaign's control lane is drawn once and never changes. Outside them a campaign goes by turns of some weeks:
+the lane (learn or best) and the arm are drawn anew in each turn, from one hash of campaign, turn and unit, so that a
+unit brings a fresh randomised trial every turn.
 """
 
 from __future__ import annotations
@@ -13,107 +13,173 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nudges.domain import Lane, Shares
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Arms = NDArray[np.intp]
 
 LANES: tuple[Lane, ...] = (Lane.HOLDOUT, Lane.CONTROL, Lane.LEARN, Lane.BEST)
 """Order of the lane numbers below."""
 
 UNIFORM = -1
-"""The policy arm of every unit under a uniform policy (`*` in the ledger)."""
+"""The policy arm of every unit whose best-lane arm is drawn from a mixture (`*` in the ledger), uniform or other."""
 
 HOLDOUT, CONTROL_LANE, LEARN, BEST = range(4)
+
+LANE_WORD, ARM_WORD, TIE_WORD = range(3)
+"""Which 64 bits of a turn's hash decide what."""
+
+_BELOW_ONE = 1.0 - 2.0**-53
 
 
 @dataclass(frozen=True, slots=True)
 class Salts:
-    """Salts of one campaign's draws in one council. The holdout's is the same for every campaign."""
+    """Salts of one campaign's draws in one council and turn. The holdout's is the same for every campaign."""
 
     holdout: str
-    lane: str
-    arm: str
-    tie: str
+    control: str
+    turn: str
 
     @classmethod
-    def of(cls, campaign_salt: str, council_salt: str) -> Salts:
-        """Salts by the council's secret and the campaign's own."""
+    def of(cls, campaign_salt: str, council_salt: str, turn: int = 0) -> Salts:
+        """Salts by the council's secret and the campaign's own; `turn` is counted from 0."""
         salt = f"{campaign_salt}:{council_salt}"
-        return cls(holdout=f"{council_salt}:holdout", lane=salt, arm=f"{salt}:arm", tie=f"{salt}:tie")
+        return cls(holdout=f"{council_salt}:holdout", control=salt, turn=f"{salt}:turn{turn}")
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Where each unit stands, before any policy.
+    """Where each unit stands in a turn, before any policy.
 
     Attributes:
         lane: (n,) index into LANES.
-        draw: (n,) lane draw in [0, 1).
-        arm_draw: (n,) draw that spreads units of the learn and best lanes over arms; 0 in the others.
+        draw: (n,) lane draw in [0, 1), cut by control | control + learn. Outside the control lane it is
+            control + (1 - control) times the turn's own draw, so the cuts are the same.
+        arm_draw: (n,) draw that spreads units of the learn and best lanes over arms.
+        tie: (n,) draw that orders units between whom nothing else decides.
     """
 
     lane: NDArray[np.int8]
-    draw: NDArray[np.float64]
-    arm_draw: NDArray[np.float64]
+    draw: Floats
+    arm_draw: Floats
+    tie: Floats
 
 
-def draw(salt: str, unit_id: str) -> float:
-    """Draw of one unit: the first 53 bits of sha256(`salt:unit_id`) as a share of 2**53."""
+def draw(salt: str, unit_id: str, word: int = 0) -> float:
+    """Draw of one unit: 53 bits of sha256(`salt:unit_id`), from byte 8 `word` on, as a share of 2**53."""
     digest = sha256(f"{salt}:{unit_id}".encode()).digest()
-    return float((int.from_bytes(digest[:8], "big") >> 11) * 2.0**-53)
+    return float((int.from_bytes(digest[8 * word : 8 * word + 8], "big") >> 11) * 2.0**-53)
 
 
-def draws(salt: str, ids: Sequence[str]) -> NDArray[np.float64]:
+def draws(salt: str, ids: Sequence[str]) -> Floats:
     """Draws of many units, each equal to `draw(salt, id)`."""
-    start = f"{salt}:".encode()
-    heads = b"".join([sha256(start + unit.encode()).digest()[:8] for unit in ids])
-    bits = np.frombuffer(heads, dtype=">u8").astype(np.uint64) >> np.uint64(11)
-    return bits.astype(np.float64) * 2.0**-53
+    return _words(salt, [unit.encode() for unit in ids], 1)[:, 0]
 
 
 def place(ids: Sequence[str], salts: Salts, shares: Shares, holdout_share: float) -> Placing:
-    """Lane and draws of each unit: holdout first, then control | learn | best cumulatively."""
-    held = draws(salts.holdout, ids) < holdout_share
-    lane_draw = draws(salts.lane, ids)
-    lane = np.full(len(ids), BEST, dtype=np.int8)
+    """Lane and draws of each unit: holdout, then control, both for good; then learn | best for the turn."""
+    units = [unit.encode() for unit in ids]
+    held = _words(salts.holdout, units, 1)[:, 0] < holdout_share
+    once = _words(salts.control, units, 1)[:, 0]
+    turn = _words(salts.turn, units, 3)
+    is_outside = once >= shares.control
+    fresh = np.minimum(shares.control + (1.0 - shares.control) * turn[:, LANE_WORD], _BELOW_ONE)
+    lane_draw = np.where(is_outside, fresh, once)
+    lane = np.full(len(units), BEST, dtype=np.int8)
     lane[lane_draw < shares.control + shares.learn] = LEARN
-    lane[lane_draw < shares.control] = CONTROL_LANE
+    lane[~is_outside] = CONTROL_LANE
     lane[held] = HOLDOUT
-    spread = np.flatnonzero(lane >= LEARN)
-    arm_draw = np.zeros(len(ids))
-    arm_draw[spread] = draws(salts.arm, [ids[row] for row in spread.tolist()])
-    return Placing(lane=lane, draw=lane_draw, arm_draw=arm_draw)
+    return Placing(lane=lane, draw=lane_draw, arm_draw=turn[:, ARM_WORD], tie=turn[:, TIE_WORD])
 
 
-def given_arms(placing: Placing, policy_arm: NDArray[np.intp], n_arms: int) -> NDArray[np.intp]:
+def _words(salt: str, units: Sequence[bytes], n_words: int) -> Floats:
+    """The first so many draws of each unit's hash, (n, n_words)."""
+    start = f"{salt}:".encode()
+    digests = b"".join([sha256(start + unit).digest() for unit in units])
+    bits = np.frombuffer(digests, dtype=">u8").reshape(-1, 4)[:, :n_words].astype(np.uint64) >> np.uint64(11)
+    return bits.astype(np.float64) * 2.0**-53
+
+
+def given_arms(
+    placing: Placing,
+    policy_arm: Arms,
+    n_arms: int,
+    *,
+    mixture: ArrayLike | None = None,
+    allowed: Flags | None = None,
+) -> Arms:
     """Arm index each unit is given, 0 the control.
 
     Args:
         placing: lanes and draws, (n,) each.
-        policy_arm: (n,) the policy's arm of each unit, or UNIFORM.
+        policy_arm: (n,) the policy's arm of each unit, an allowed one, or UNIFORM where the mixture decides.
         n_arms: arms with the control.
+        mixture: (n_arms,) probabilities of the best lane where the policy's arm is UNIFORM; uniform over messages
+            when None.
+        allowed: (n, n_arms) arms that a unit may get, the control always; every one when None.
     """
-    learn = np.minimum((placing.arm_draw * n_arms).astype(np.intp), n_arms - 1)
-    spread = 1 + np.minimum((placing.arm_draw * (n_arms - 1)).astype(np.intp), n_arms - 2)
+    learn = _picked(placing.arm_draw, learn_chances(n_arms, allowed))
+    spread = _picked(placing.arm_draw, mixture_chances(n_arms, mixture, allowed))
     best = np.where(policy_arm == UNIFORM, spread, policy_arm)
     return np.select([placing.lane == LEARN, placing.lane == BEST], [learn, best], default=0).astype(np.intp)
 
 
+def learn_chances(n_arms: int, allowed: Flags | None = None) -> Floats:
+    """Probability of every arm in the learn lane, (1 or n, n_arms): the same for each arm that is allowed."""
+    if allowed is None:
+        return np.full((1, n_arms), 1.0 / n_arms)
+    return np.asarray(allowed / allowed.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def mixture_chances(n_arms: int, mixture: ArrayLike | None = None, allowed: Flags | None = None) -> Floats:
+    """Probability of every arm in the best lane under a mixture, (1 or n, n_arms).
+
+    Renormalised over the arms that are allowed; all on the control where it gives those nothing.
+    """
+    if mixture is None:
+        mixture = np.r_[0.0, np.full(n_arms - 1, 1.0 / (n_arms - 1))]
+    chances = np.asarray(mixture, dtype=np.float64)[None, :] * (True if allowed is None else allowed)
+    total = chances.sum(axis=1, keepdims=True)
+    nothing = total[:, 0] <= 0
+    chances[nothing, 0] = 1.0
+    total[nothing] = 1.0
+    return np.asarray(chances / total, dtype=np.float64)
+
+
+def _picked(share: Floats, chances: Floats) -> Arms:
+    """Index at which the running sum of each row of chances passes the unit's draw."""
+    sums = np.cumsum(chances, axis=1)
+    sums /= sums[:, -1:]  # exactly 1 from the last possible arm on: no draw passes it
+    return np.asarray((share[:, None] >= sums).sum(axis=1), dtype=np.intp)
+
+
 def propensities(
-    policy_arm: NDArray[np.intp], n_arms: int, *, shares: Shares, holdout_share: float
-) -> NDArray[np.float64]:
+    policy_arm: Arms,
+    n_arms: int,
+    *,
+    shares: Shares,
+    holdout_share: float,
+    mixture: ArrayLike | None = None,
+    allowed: Flags | None = None,
+) -> Floats:
     """Probability of every arm over all lanes, (n, n_arms), rows summing to 1.
 
     With h the holdout, c, l, b the lanes and K messages: a unit in the learn lane has l/(K+1) of each arm, the
-    best lane gives all of b to the policy's arm, or b/K to each message under a uniform policy; the control also
-    has h and (1-h)c.
+    best lane gives all of b to the policy's arm, or b times the mixture (b/K to each message when uniform); the
+    control also has h and (1-h)c. Arms that are not allowed have 0, and the others their share of it.
+
+    For a unit known to be outside holdout and control lane: shares of (0, l/(l+b), b/(l+b)) and no holdout.
     """
-    n_messages = n_arms - 1
-    out = np.full((len(policy_arm), n_arms), shares.learn / n_arms)
+    out = np.empty((len(policy_arm), n_arms))
+    out[:] = shares.learn * learn_chances(n_arms, allowed)
     out[:, 0] += shares.control
-    uniform = policy_arm == UNIFORM
-    out[uniform, 1:] += shares.best / n_messages
-    decided = np.flatnonzero(~uniform)
+    is_mixed = policy_arm == UNIFORM
+    spread = np.broadcast_to(shares.best * mixture_chances(n_arms, mixture, allowed), out.shape)
+    out[is_mixed] += spread[is_mixed]
+    decided = np.flatnonzero(~is_mixed)
     out[decided, policy_arm[decided]] += shares.best
     out *= 1.0 - holdout_share
     out[:, 0] += holdout_share

@@ -12,6 +12,7 @@ The rules, first that holds wins. A test reads this table and tries every combin
     no_contact   | not has_contact
     suppressed   | not has_open_contact
     capped       | is_capped
+    over_capacity | not has_room
     over_budget  | not is_paid
     chosen       | always
 
@@ -40,6 +41,7 @@ REASONS: tuple[Reason, ...] = (
     Reason.NO_CONTACT,
     Reason.SUPPRESSED,
     Reason.CAPPED,
+    Reason.OVER_CAPACITY,
     Reason.OVER_BUDGET,
     Reason.CHOSEN,
 )
@@ -74,8 +76,15 @@ def sendable(standing: Standing) -> Flags:
     return np.equal(reasons(standing, np.ones(len(standing.lane), dtype=bool)), REASONS.index(Reason.CHOSEN))
 
 
-def reasons(standing: Standing, is_paid: Flags) -> NDArray[np.intp]:
-    """Position in REASONS of the first rule that holds for each household."""
+def reasons(standing: Standing, is_paid: Flags, has_room: Flags | None = None) -> NDArray[np.intp]:
+    """Position in REASONS of the first rule that holds for each household.
+
+    Args:
+        standing: what the rules look at.
+        is_paid: (n,) the budget reaches it.
+        has_room: (n,) the week's messages of its arm and medium do; None when nothing limits them.
+    """
+    full = np.zeros(len(standing.lane), dtype=bool) if has_room is None else ~has_room
     control = standing.arm == 0
     holds = [
         ~standing.has_service,
@@ -86,6 +95,7 @@ def reasons(standing: Standing, is_paid: Flags) -> NDArray[np.intp]:
         ~standing.has_contact,
         ~standing.has_open_contact,
         standing.is_capped,
+        full,
         ~is_paid,
     ]
     return np.select(holds, list(range(len(holds))), default=len(holds)).astype(np.intp)

@@ -65,7 +65,7 @@ CAMPAIGN = Campaign(
     shares=Shares(0.25, 0.35, 0.40),
     budget_pence=1_000_000,
     every_weeks=4,
-    estimator="dr_learner",
+    estimator="dr_linear",
     stated_effect_share=-0.02,
     source="",
 )

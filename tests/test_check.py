@@ -35,7 +35,7 @@ def test_the_starter_is_right(home: Path) -> None:
     [
         ("campaigns/less_rubbish.toml", "control = 0.25", "control = 1.25", "campaigns/less_rubbish.toml: "),
         ("campaigns/less_rubbish.toml", '["own_bins"]', '["own_bnis"]', "segments has 'own_bnis', must be one of"),
-        ("campaigns/less_rubbish.toml", '"dr_learner"', '"oracle"', "'oracle'"),
+        ("campaigns/less_rubbish.toml", '"causal_stack"', '"oracle"', "'oracle'"),
         ("campaigns/less_rubbish.toml", '"street_norm"', '"street_nrom"', "'street_nrom', must be one of"),
         ("segments/own_bins.sql", "SELECT", "SELEKT", "segments/own_bins.sql: "),
         ("segments/own_bins.sql", "FROM features", "FROM households", "segments/own_bins.sql: "),
@@ -60,7 +60,7 @@ def test_a_welsh_template_needs_its_english_twin(home: Path) -> None:
 def test_all_mistakes_at_once(home: Path) -> None:
     edit(home / "segments/own_bins.sql", "SELECT", "SELEKT")
     edit(home / "segments/new_movers.sql", "SELECT", "SELEKT")
-    edit(home / "campaigns/less_rubbish.toml", '"dr_learner"', '"oracle"')
+    edit(home / "campaigns/less_rubbish.toml", '"causal_stack"', '"oracle"')
     problems = "\n".join(check(home).problems)
     for file in ("segments/own_bins.sql", "segments/new_movers.sql", "oracle"):
         assert file in problems

@@ -66,7 +66,8 @@ def test_lanes_are_the_published_draws(ws):
     choose(ws, WEEK, now=NOW)
     for row in assignments(ws, WEEK).slice(0, 200).to_pylist():
         unit, lane = row["unit_id"], row["lane"]
-        assert row["draw"] == draw("campaign:less_rubbish:smallton", unit)
+        once, anew = (draw(f"campaign:less_rubbish:smallton{turn}", unit) for turn in ("", ":turn0"))
+        assert row["draw"] == (once if once < 0.25 else 0.25 + 0.75 * anew)
         if draw("smallton:holdout", unit) < 0.05:
             assert lane == "holdout"
         else:
@@ -401,7 +402,7 @@ def test_a_model_writes_where_it_pays(ws):
 
 
 def test_a_model_under_a_budget_writes_where_it_pays_most(tmp_path):
-    ws = workspace(tmp_path, replace(CAMPAIGN, budget_pence=500, shares=Shares(0.3, 0.1, 0.6)))
+    ws = workspace(tmp_path, replace(CAMPAIGN, budget_pence=500, shares=Shares(0.3, 0.1, 0.6), every_weeks=1))
     settle(ws, WEEK, homes(N))
     set_policy(ws, model(ws))
     choose(ws, WEEK, now=NOW)

@@ -10,7 +10,7 @@ from nudges.domain import Reason
 from nudges.draws import LANES
 from nudges.eligibility import REASONS, Standing, reasons, sendable
 
-FLAGS = ("has_service", "is_stopped", "has_contact", "has_open_contact", "is_capped", "is_paid")
+FLAGS = ("has_service", "is_stopped", "has_contact", "has_open_contact", "is_capped", "has_room", "is_paid")
 
 
 def manual() -> list[tuple[str, str]]:
@@ -40,7 +40,7 @@ def by_manual(facts: dict) -> str:
 
 
 def standing(cases: list[dict]) -> Standing:
-    column = {name: np.array([case[name] for case in cases]) for name in (*FLAGS[:-1], "lane", "arm")}
+    column = {name: np.array([case[name] for case in cases]) for name in (*FLAGS[:-2], "lane", "arm")}
     return Standing(**column)
 
 
@@ -52,7 +52,8 @@ def test_the_manual_names_every_reason_in_order():
 
 def test_every_combination_follows_the_manual():
     cases = everything()
-    found = reasons(standing(cases), np.array([case["is_paid"] for case in cases]))
+    paid, room = (np.array([case[name] for case in cases]) for name in ("is_paid", "has_room"))
+    found = reasons(standing(cases), paid, room)
     assert [str(REASONS[code]) for code in found] == [by_manual(case) for case in cases]
 
 

@@ -79,7 +79,7 @@ def test_no_effect_leads_nowhere_and_with_many_units_to_none(tmp_path, monkeypat
     ws = lived(tmp_path, nothing)
     learn(ws, CLOSED, now=NOW)
     assert card(ws)[0] == "uniform"
-    monkeypatch.setattr("nudges.uplift.FEW_UNITS", 1_000)
+    monkeypatch.setattr("nudges.uplift.gate.FEW_UNITS", 1_000)
     learn(ws, CLOSED, now=NOW)
     policy, words = card(ws)
     assert policy == "none"
@@ -201,7 +201,7 @@ def test_kg_of_a_store_partly_in_scope_are_shared_by_all_its_homes(tmp_path, mon
     ws = halves_in_scope(tmp_path, weeks=[WEEK + offset for offset in range(5)])
     seen = []
     monkeypatch.setattr(
-        "nudges.steps.learn.decide", lambda evidence, *a, **k: seen.append(evidence) or decide(evidence, *a, **k)
+        "nudges.steps.learn.step.decide", lambda evidence, *a, **k: seen.append(evidence) or decide(evidence, *a, **k)
     )
     learn(ws, CLOSED, now=NOW)
     evidence = seen[0]

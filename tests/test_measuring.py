@@ -378,7 +378,8 @@ def test_a_segment_where_nothing_varies_has_no_effect_to_show_and_spoils_no_othe
     post = np.where(few, 1 / 3, rng.random(n))
     drawn = drawn_units(treated, np.ones(n))
     planned = np.ones(n)
-    outcomes = Outcomes(post, rng.random(n), post, post, planned, planned, {1_001: post}, {"few": few, "rest": ~few})
+    pre = rng.random(n)
+    outcomes = Outcomes(post, post, pre, post, post, planned, planned, {1_001: post}, {"few": few, "rest": ~few})
     few_group, rest = by_segment(drawn, outcomes, {})
     assert few_group.effect is None
     assert "same outcome" in few_group.note

@@ -61,7 +61,7 @@ CAMPAIGN = Campaign(
     id="less_rubbish", title="Less in the rubbish bin", segments=("own_bins",),
     arms=(Arm("street_norm_sms", "street_norm", (Medium.SMS,)), Arm("own_kg_email", "own_kg", (Medium.EMAIL,))),
     unit=Unit.HOUSEHOLD, outcome=Outcome.RESIDUAL_KG, starts=START, weeks=12, shares=Shares(0.25, 0.35, 0.4),
-    budget_pence=200_000, every_weeks=4, estimator="dr_learner", stated_effect_share=-0.02, source="title = ...",
+    budget_pence=200_000, every_weeks=4, estimator="causal_stack", stated_effect_share=-0.02, source="title = ...",
 )  # fmt: skip
 
 

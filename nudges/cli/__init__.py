@@ -53,6 +53,7 @@ _VERBS: dict[Callable[..., None], str] = {
     data.segments: "Who is in each segment.",
     campaigns.plan: "Who would get what, and what it costs.",
     campaigns.preview: "The words as households would read them.",
+    campaigns.card: "What learning decided, and why.",
     campaigns.check: "Is any file of the workspace wrong?",
     campaigns.approve: "Say yes to a campaign as it stands.",
     running.run: "Run the week. Sends nothing.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,6 +54,25 @@ def preview(
         say()
         say(sample.refused or sample.text)
         say()
+
+
+def card(
+    campaign: CampaignArgument,
+    week: LookWeek = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the card as a page into this file.")] = None,
+    json_wanted: Json = False,
+) -> None:
+    """Say what learning last decided for a campaign and why: the model card in words, as a page or as JSON."""
+    from nudges.steps import card as cards
+
+    ws = workspace()
+    chosen = ws.campaign(campaign)
+    found = cards.required_card(ws, chosen, week_to_look_at(ws, week))
+    if html is not None:
+        html.write_text(cards.html(ws, chosen, found, now=now()), encoding="utf-8")
+    if show(json.loads(found.to_json()), json_wanted=json_wanted):
+        return
+    say(f"Written: {html}" if html is not None else cards.markdown(chosen, found))
 
 
 def check(json_wanted: Json = False) -> None:

@@ -128,8 +128,8 @@ def why(
         title="\nFeatures",
     )
     _print_rows("Decisions", _spans(trail.reasons, "reason"), ("weeks", "campaign", "lane", "arm", "reason"))
-    draws = _spans(trail.assignments, "draw", "propensity")
-    _print_rows("Draws", draws, ("weeks", "campaign", "lane", "arm", "draw", "propensity"))
+    draws = _spans(trail.assignments, "turn", "draw", "propensity", "policy")
+    _print_rows("Draws", draws, ("weeks", "campaign", "turn", "lane", "arm", "draw", "propensity", "policy"))
     _print_rows(
         "Messages", trail.messages, ("week", "campaign", "medium", "template", "due_at", "state", "state_reason")
     )

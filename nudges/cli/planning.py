@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from nudges.cli.console import say, table
 from nudges.domain import Medium
 from nudges.masking import mask_contacts
+from nudges.steps.choose.words import policy_words
 from nudges.steps.plan import Plan
 from nudges.steps.render import Draft, Drafts
 
@@ -20,13 +21,17 @@ _WORDS = {
     "no_contact": "no contact for their arm",
     "suppressed": "asked us to stop, or the contact is dead",
     "capped": "heard from us too recently",
+    "over_capacity": "over what the arm or the channel can carry this week",
     "over_budget": "over this week's budget",
 }
 
 
 def print_plan(plan: Plan) -> None:
     """Print a plan."""
-    say(f"{plan.title} ({plan.campaign}), with data to the end of {plan.week}; {_policy(plan.policy)}")
+    say(f"{plan.title} ({plan.campaign}), with data to the end of {plan.week}")
+    say(f"Turn {plan.turn + 1} of {plan.turns}, to {plan.turn_ends}. Policy: {policy_words(plan.policy)}.")
+    for group, arm in plan.stops:
+        say(f"! {arm} is stopped for {group}: it did harm there.")
     if not plan.is_running:
         say(f"! This campaign does not run in {plan.week}: see `starts` and `weeks` in campaigns/{plan.campaign}.toml.")
     say()
@@ -40,12 +45,6 @@ def print_plan(plan: Plan) -> None:
     if plan.drafts is not None:
         _print_gaps(plan, plan.drafts)
         _print_first(plan.drafts)
-
-
-def _policy(policy: str) -> str:
-    if policy == "uniform":
-        return "every message equally often, as nothing is learned yet"
-    return f"policy: {policy}"
 
 
 def _print_waterfall(plan: Plan) -> None:

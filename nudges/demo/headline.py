@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nudges.domain import CONTROL, Lane, Outcome
+from nudges.domain import Lane, Outcome
 from nudges.sources.synthetic import Truth
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
 _FIRST = """
 SELECT a.unit_id AS unit_id, min(a.week_no) + 1 AS first_week_no, max(a.is_contactable) AS is_contactable,
-       max(a.lane) AS lane, max(a.arm) AS arm
+       max(a.lane) AS lane
 FROM assignments a
 JOIN (SELECT unit_id, min(week_no) AS week_no FROM assignments WHERE campaign = :campaign GROUP BY unit_id) f
   ON a.unit_id = f.unit_id AND a.week_no = f.week_no
@@ -89,10 +89,8 @@ def planted(ws: Workspace, truth: Truth, campaign: str, week: Week) -> float | N
     units = units.filter(
         pc.and_(pc.equal(units["is_contactable"], 1), pc.less_equal(units["first_week_no"], week.number))
     )
-    is_control_arm = pc.equal(units["arm"], CONTROL)
-    learn, best = (pc.equal(units["lane"], str(lane)) for lane in (Lane.LEARN, Lane.BEST))
-    treated = _part(units, pc.or_(best, pc.and_(learn, pc.invert(is_control_arm))))
-    control = _part(units, pc.or_(pc.equal(units["lane"], str(Lane.CONTROL)), pc.and_(learn, is_control_arm)))
+    treated = _part(units, pc.is_in(units["lane"], value_set=pa.array([str(Lane.LEARN), str(Lane.BEST)])))
+    control = _part(units, pc.equal(units["lane"], str(Lane.CONTROL)))
     if not treated.num_rows or not control.num_rows:
         return None
     return truth.true_effect(treated, control, last=week, quantity=quantity)

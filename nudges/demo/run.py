@@ -53,7 +53,7 @@ class DemoResult:
             f"{self.households:,} households, {self.weeks} weeks, {self.messages:,} messages, {self.events:,} answers.",
             f"Impact page      {self.impact_page}",
             *(f"Sample message   {path}" for path in self.samples),
-            "Kg of residual per household and week, treated minus control:",
+            "Kg of residual per household and week, in the campaign minus control:",
             *(f"  {headline.words}" for headline in self.headlines if headline.truth is not None),
             f"Took {self.total_seconds:.0f} s: {steps}.",
         ]
@@ -133,7 +133,7 @@ def _move(path: Path, starts: Week, weeks: int) -> None:
 
 
 def _impact_page(ws: Workspace) -> Path:
-    pages = sorted((ws.var / "reports").rglob("*.html"))
+    pages = sorted(page for page in (ws.var / "reports").rglob("*.html") if not page.stem.endswith("-card"))
     return pages[-1] if pages else ws.var / "reports"
 
 

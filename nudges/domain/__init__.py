@@ -28,6 +28,7 @@ from nudges.domain.vocabulary import (
     Verdict,
 )
 from nudges.domain.workspace import (
+    FLOOR_SHARE,
     Arm,
     Campaign,
     ColumnRule,
@@ -42,6 +43,7 @@ from nudges.domain.workspace import (
 
 __all__ = [
     "CONTROL",
+    "FLOOR_SHARE",
     "Arm",
     "Campaign",
     "CollectionDay",

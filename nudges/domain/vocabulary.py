@@ -100,6 +100,7 @@ class Reason(StrEnum):
     HOLDOUT = "holdout"
     POLICY_NONE = "policy_none"  # the policy sends nothing: no message pays here
     OVER_BUDGET = "over_budget"
+    OVER_CAPACITY = "over_capacity"  # the week's messages of the arm, or of its medium, are spoken for
     NO_CONTACT = "no_contact"
     SUPPRESSED = "suppressed"
     CAPPED = "capped"

@@ -9,6 +9,9 @@ from datetime import time
 from nudges.domain.vocabulary import CONTROL, Language, Lead, Medium, Outcome, Purpose, Reach, Stream, Unit
 from nudges.weeks import Week
 
+FLOOR_SHARE = 0.02
+"""Floor of a campaign that names none: every arm keeps at least one unit in fifty outside the control lane."""
+
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
@@ -83,6 +86,7 @@ class Arm:
     template: str
     media: tuple[Medium, ...]
     reach: Reach = Reach.FIRST
+    most: int | None = None  # households a week at most; None for as many as the money reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,9 @@ class Campaign:
     estimator: str
     stated_effect_share: float
     source: str  # the file's text, for the approval's fingerprint
+    floor_share: float = FLOOR_SHARE  # smallest probability of any arm outside the control lane
+    capacity: Mapping[Medium, int] = field(default_factory=dict)  # messages a week at most, by medium
+    coverage: Mapping[str, float] = field(default_factory=dict)  # share of a segment that gets some message in a turn
 
     @property
     def salt(self) -> str:
@@ -123,9 +130,26 @@ class Campaign:
         """Control first, then the arms in file order."""
         return (CONTROL, *(arm.id for arm in self.arms))
 
+    @property
+    def turns(self) -> int:
+        """Turns of `every_weeks` weeks that the campaign is cut into, the last perhaps shorter."""
+        return -(-self.weeks // self.every_weeks)
+
     def runs_in(self, week: Week) -> bool:
         """Whether the run of `week` (data to its end) chooses for this campaign."""
         return self.starts <= week < self.starts + self.weeks
+
+    def turn_of(self, week: Week) -> int:
+        """Number of the turn that `week` is in, from 0; weeks before the start count to the first."""
+        return max((week.number - self.starts.number) // self.every_weeks, 0)
+
+    def turn_starts(self, turn: int) -> Week:
+        """First week of a turn: arms outside the control lane are drawn anew in it, and the policy may change."""
+        return self.starts + turn * self.every_weeks
+
+    def turn_ends(self, turn: int) -> Week:
+        """Last week of a turn in which the campaign runs."""
+        return min(self.turn_starts(turn + 1), self.starts + self.weeks) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from numpy.typing import NDArray
 
-from nudges.estimators import checked_features, checked_trial
+from nudges.estimators._contract import ArmEffects
+from nudges.estimators._trial import Trial
 
 
-class Estimator(BaseEstimator):  # type: ignore[misc]
+class Estimator(ArmEffects):
     """Predicts an effect of 0 for everyone.
 
     Args:
@@ -22,25 +19,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def __init__(self, arms: tuple[str, ...] | None = None) -> None:
         self.arms = arms
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        treatment: ArrayLike,
-        propensity: ArrayLike,
-        groups: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self:
-        """Check the input; there is nothing to learn."""
-        trial = checked_trial(
-            X, y, treatment=treatment, propensity=propensity, groups=groups, sample_weight=sample_weight, arms=self.arms
-        )
-        self.arms_ = trial.arms
-        self.n_features_in_ = trial.X.shape[1]
-        return self
+    def _learn(self, trial: Trial) -> None:
+        self.importance_ = np.zeros((len(trial.arms) - 1, self.n_features_in_))
 
-    def effect(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Zeros, (n, n_arms - 1)."""
-        check_is_fitted(self, "arms_")
-        return np.zeros((len(checked_features(X, self.n_features_in_)), len(self.arms_) - 1))
+    def _predicted(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.zeros((len(X), len(self.arms_) - 1))

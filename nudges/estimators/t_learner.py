@@ -1,30 +1,37 @@
-"""T-learner: one ridge an arm, the effect is the difference of two predictions (Künzel et al. 2019).
+"""T-learner: one model of the outcome an arm, the effect is the difference of two predictions (Künzel et al. 2019).
 
-A strong ranker, badly calibrated: the noise of two models lands in their difference. Kept as the plain comparison.
+Logistic regression for an outcome of 0 and 1, ridge for any other. A strong ranker, badly calibrated: the noise of two
+models lands in their difference. Kept plain, as the comparison.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
-from sklearn.linear_model import RidgeCV
-from sklearn.utils.validation import check_is_fitted
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression, RidgeCV
 
-from nudges.errors import DataError
-from nudges.estimators import checked_features, checked_trial
+from nudges.estimators._contract import ArmEffects
+from nudges.estimators._importance import moved_by
+from nudges.estimators._trial import Trial, TrialError
 from nudges.scoring import Scale
 
+Floats = NDArray[np.float64]
 
-class Estimator(BaseEstimator):  # type: ignore[misc]
-    """Ridge of the outcome on standardised features within each arm.
+
+class Estimator(ArmEffects):
+    """A model of the outcome within each arm.
 
     Args:
         arms: labels, control first; taken from the rows when not given.
-        shares: penalties tried, as shares of an arm's rows; leave-one-out error decides.
+        shares: penalties a ridge tries, as shares of an arm's rows; leave-one-out error decides.
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ArmEffects._parameter_constraints,
+        "shares": ["array-like"],
+    }
 
     def __init__(
         self, arms: tuple[str, ...] | None = None, shares: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
@@ -32,40 +39,36 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.arms = arms
         self.shares = shares
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        treatment: ArrayLike,
-        propensity: ArrayLike,
-        groups: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self:
-        """Fit one ridge an arm."""
-        trial = checked_trial(
-            X, y, treatment=treatment, propensity=propensity, groups=groups, sample_weight=sample_weight, arms=self.arms
-        )
-        self.arms_ = trial.arms
-        self.n_features_in_ = trial.X.shape[1]
+    def _learn(self, trial: Trial) -> None:
         self.scale_ = Scale.of(trial.X)
         Z = self.scale_(trial.X)
-        coefficients, intercepts = [], []
-        for index, arm in enumerate(trial.arms):
-            rows = trial.given == index
-            if rows.sum() < 2:
-                raise DataError(
-                    f"treatment: {int(rows.sum())} rows of {arm!r}, must be at least 2. Wait for more rows."
-                )
-            ridge = RidgeCV(alphas=[share * rows.sum() for share in self.shares])
-            ridge.fit(Z[rows], trial.y[rows], sample_weight=None if sample_weight is None else trial.weight[rows])
-            coefficients.append(ridge.coef_)
-            intercepts.append(ridge.intercept_)
-        self.coef_ = np.array(coefficients[1:]) - coefficients[0]
-        self.intercept_ = np.array(intercepts[1:]) - intercepts[0]
-        return self
+        self.is_binary_ = bool(np.isin(trial.y, (0.0, 1.0)).all())
+        models = [self._one(Z, trial, arm) for arm in range(len(trial.arms))]
+        self.coef_ = np.array([slopes for slopes, _ in models])
+        self.intercept_ = np.array([level for _, level in models])
+        self.importance_ = moved_by(self._predicted, trial.X, self.columns_.source, self.n_features_in_)
 
-    def effect(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Difference of the arm's prediction and the control's, (n, n_arms - 1)."""
-        check_is_fitted(self, "coef_")
-        return np.asarray(self.scale_(checked_features(X, self.n_features_in_)) @ self.coef_.T + self.intercept_)
+    def _one(self, Z: Floats, trial: Trial, arm: int) -> tuple[Floats, float]:
+        rows = np.flatnonzero(trial.given == arm)
+        if len(rows) < 2:
+            raise TrialError(
+                f"treatment: {len(rows)} rows of {trial.arms[arm]!r}, must be at least 2. Wait for more rows."
+            )
+        y, weight = trial.y[rows], trial.weight[rows]
+        if self.is_binary_ and y.min() < y.max():
+            logistic = LogisticRegression(max_iter=200).fit(Z[rows], y, sample_weight=weight)
+            return logistic.coef_[0], float(logistic.intercept_[0])
+        if self.is_binary_:  # one class only: half a row of the other keeps the level finite
+            share = (weight @ y + 0.5) / (weight.sum() + 1.0)
+            return np.zeros(Z.shape[1]), float(np.log(share / (1.0 - share)))
+        ridge = RidgeCV(alphas=[share * weight.sum() for share in self.shares]).fit(Z[rows], y, sample_weight=weight)
+        return ridge.coef_, float(ridge.intercept_)
+
+    def _outcomes(self, Z: Floats) -> Floats:
+        """Expected outcome under every arm, (n, n_arms)."""
+        linear = Z @ self.coef_.T + self.intercept_
+        return np.asarray(1.0 / (1.0 + np.exp(-linear))) if self.is_binary_ else np.asarray(linear)
+
+    def _predicted(self, X: Floats) -> Floats:
+        outcomes = self._outcomes(self.scale_(X))
+        return np.asarray(outcomes[:, 1:] - outcomes[:, :1])

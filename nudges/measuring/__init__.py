@@ -1,7 +1,7 @@
 """Turns unit outcomes and a random assignment into effects with intervals, checks and a verdict."""
 
 from nudges.measuring.ancova import unit_ancova
-from nudges.measuring.contrasts import by_arm, by_segment, by_week, headline, shown_arms
+from nudges.measuring.contrasts import NONE_AT_FIRST, by_arm, by_segment, by_week, headline, shown_arms
 from nudges.measuring.diagnostics import Balance, OutageGap, SampleRatio, balance, outage_gap, sample_ratio
 from nudges.measuring.effect import Effect
 from nudges.measuring.pooling import pooled
@@ -11,6 +11,7 @@ from nudges.measuring.units import Drawn, Outcomes
 from nudges.measuring.verdicts import lower_is_better, outcome_name, outcome_unit, quantity, verdict, verdict_words
 
 __all__ = [
+    "NONE_AT_FIRST",
     "Balance",
     "Drawn",
     "Effect",

@@ -21,21 +21,28 @@ TOO_FEW = "too few units in one of the two groups"
 NO_SPREAD = "too few units, or the same outcome for all of them"
 
 
-def contrast_effect(drawn: Drawn, post: Floats, pre: Floats, units: Flags) -> Effect | None:
-    """Effect of treatment over some units; None where it cannot be estimated.
+NONE_AT_FIRST = "drew no message at first"
+"""The flow table's group of units in the campaign whose first turn brought them no message."""
+
+
+def contrast_effect(
+    drawn: Drawn, post: Floats, pre: Floats, units: Flags, *, treated: Flags | None = None
+) -> Effect | None:
+    """Effect of being in the campaign over some units, or of being `treated`; None where it cannot be estimated.
 
     Compared within week of first assignment, and homes that share bins only with such: stores are few and weigh much,
     so by chance one group could have more of them, and their other level would look like an effect.
     """
     chosen = units & np.isfinite(post)
-    if min((chosen & drawn.is_treated).sum(), (chosen & drawn.is_control).sum()) < 2:
+    inside = (drawn.is_treated if treated is None else treated)[chosen]
+    if min(inside.sum(), (~inside).sum()) < 2:
         return None
     strata = 2 * drawn.first_week_no[chosen] + (drawn.households[chosen] > 1)
     try:
         return unit_ancova(
             post[chosen],
             pre[chosen],
-            drawn.is_treated[chosen],
+            inside,
             weights=drawn.households[chosen],
             strata=strata if (strata != strata[0]).any() else None,
         )
@@ -88,8 +95,8 @@ def alarms_of(ratios: Iterable[SampleRatio], outage: OutageGap) -> tuple[str, ..
     said = [_ratio_alarm(ratio) for ratio in ratios if ratio.is_alarm]
     if outage.is_alarm:
         said.append(
-            f"Reader outage: {outage.treated_share:.1%} of planned collections had no usable reading with messages, "
-            f"{outage.control_share:.1%} without; a gap beyond half a percentage point can look like an effect."
+            f"Reader outage: {outage.treated_share:.1%} of planned collections had no usable reading in the campaign, "
+            f"{outage.control_share:.1%} in the control; a gap beyond half a percentage point can look like an effect."
         )
     return tuple(said)
 
@@ -118,7 +125,9 @@ def headline(
     messages: int,
     cost_pence: float,
 ) -> Headline | None:
-    """Measure treated against control; None while fewer than two units of an arm have an outcome after the start.
+    """Measure everyone in the campaign, whatever the arm, against the control lane.
+
+    None while fewer than two units of either have an outcome after the start.
 
     `reach` holds households by shown arm that a message was accepted for and delivered to.
     """
@@ -167,13 +176,13 @@ def _household_weeks(drawn: Drawn, treated: Flags, week: Week) -> tuple[tuple[in
 
 
 def shown_arms(drawn: Drawn) -> dict[str, Flags]:
-    """Groups of the flow table: control, each arm, the best lane that the policy sends nothing, the holdout."""
+    """Groups of the flow table: control, each arm of the first turn, those it brought no message, the holdout."""
     rows = {CONTROL: drawn.is_control}
     for arm in sorted(set(drawn.arm[drawn.is_treated].tolist()) - {CONTROL}):
         rows[arm] = drawn.is_treated & (drawn.arm == arm)
     silent = drawn.is_treated & (drawn.arm == CONTROL)
     if silent.any():
-        rows["policy sends nothing"] = silent
+        rows[NONE_AT_FIRST] = silent
     if drawn.is_holdout.any():
         rows["holdout"] = drawn.is_holdout
     return rows
@@ -202,11 +211,15 @@ def flows(drawn: Drawn, outcomes: Outcomes, reach: Mapping[str, Mapping[str, int
 
 
 def by_arm(drawn: Drawn, outcomes: Outcomes, titles: Mapping[str, str]) -> list[Group]:
-    """Effect of each arm where the arm itself was drawn by lot, against the controls."""
+    """Effect of each arm in the campaign's first turn, where the arm was drawn by lot, against all that drew none.
+
+    Later turns draw arms anew, so that by then every arm has had the others before it.
+    """
     effects = {}
     for arm in titles:
-        units = drawn.contrast & (drawn.is_control | (drawn.is_treated & drawn.is_arm_random & (drawn.arm == arm)))
-        effects[arm] = contrast_effect(drawn, outcomes.post, outcomes.pre, units)
+        given = drawn.is_treated & drawn.is_arm_random & (drawn.arm == arm)
+        units = drawn.contrast & (drawn.drew_none | given)
+        effects[arm] = contrast_effect(drawn, outcomes.first_turn, outcomes.pre, units, treated=given)
     return _groups(ARM, effects, titles)
 
 

@@ -52,7 +52,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """Treated against control at the end of a week, per household and week, with every check that can void it.
+    """In the campaign against control at the end of a week, per household and week, with every check that can void it.
 
     `detectable` is the smallest effect it could have seen; `stated` the effect the campaign was meant to have (outcome
     units). `treated_household_weeks` holds the analysed treated household-weeks by calendar week as (week_no, count).

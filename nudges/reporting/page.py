@@ -119,9 +119,9 @@ def _headline(head: Headline, scale: Scale, campaign: Campaign, week: Week) -> d
         ends = [signed(end / head.control_mean * 100, 1) for end in (effect.ci_low, effect.ci_high)]
         share = f"{signed(effect.estimate / head.control_mean * 100, 1)} % ({ends[0]} to {ends[1]} %)"
     basis = (
-        f"{shown(head.households_treated)} households drawn to get messages against {shown(head.households_control)} "
-        f"drawn to get none, who averaged {plain(head.control_mean * scale.factor, scale.digits)} {scale.long_unit}. "
-        "The smallest effect this measurement had an 80 % chance to see: "
+        f"{shown(head.households_treated)} households drawn into the campaign against {shown(head.households_control)} "
+        f"drawn to get no message of it, who averaged {plain(head.control_mean * scale.factor, scale.digits)} "
+        f"{scale.long_unit}. The smallest effect this measurement had an 80 % chance to see: "
         f"{plain(head.detectable * scale.factor, scale.digits)} {scale.unit}. The campaign was meant to bring "
         f"{direction(head.stated, scale)} ({percent(abs(campaign.stated_effect_share))})."
     )

@@ -49,14 +49,16 @@ def design(campaign: Campaign, council: Council, salt_sha256: str) -> list[str]:
     share = campaign.shares
     lanes = (
         f"{percent(council.holdout_share, 0)} of units are held out of every campaign. Of the others, "
-        f"{percent(share.control, 0)} get no message here (control), {percent(share.learn, 0)} get a message, or none, "
-        f"drawn evenly from {len(campaign.arms) + 1} choices, and {percent(share.best, 0)} get what the engine thinks "
-        "best. A unit is a household with its own bins, or all households that share a bin store."
+        f"{percent(share.control, 0)} get no message here (control), for the whole campaign. The rest are in the "
+        f"campaign: every {campaign.every_weeks} weeks it is drawn anew which {percent(share.learn, 0)} get a message, "
+        f"or none, drawn evenly from {len(campaign.arms) + 1} choices, and which {percent(share.best, 0)} get what the "
+        "engine thinks best. A unit is a household with its own bins, or all households that share a bin store."
     )
     draw = (
         f"The draw is a hash of the unit and the salt '{campaign.salt}' with the council's secret salt (SHA-256 "
         f"{salt_sha256[:16]}\u2026), so it can be repeated and nobody could steer it. Compared are all units with a "
-        "contact that were drawn to get messages against all that were drawn to get none, from each one's first week."
+        "contact that were drawn into the campaign, whatever they got, against the control, from each one's first "
+        "week. Messages are told apart in the first turn only, where they were drawn by lot and nothing came before."
     )
     return [lanes, draw]
 
@@ -107,7 +109,7 @@ def ratios(head: Headline) -> Grid:
         )
         for ratio in head.ratios
     )
-    head_row = ("Step", "With messages", "Without", "Holdout", "p", "Check")
+    head_row = ("Step", "In the campaign", "Control", "Holdout", "p", "Check")
     return Grid(head_row, rows, "counted / expected; fails below p = 0.001")
 
 
@@ -123,7 +125,7 @@ def outage(head: Headline) -> Grid:
     )
     rows = (Row("After the start", cells, "bad" if gap.is_alarm else ""),)
     note = "missed or unread is missing, never zero; fails beyond 0.5 points when chance does not explain it"
-    return Grid(("", "With messages", "Without", "Gap", "p", "Check"), rows, note)
+    return Grid(("", "In the campaign", "Control", "Gap", "p", "Check"), rows, note)
 
 
 def balance(head: Headline, scale: Scale) -> Grid:
@@ -146,7 +148,7 @@ def balance(head: Headline, scale: Scale) -> Grid:
     if test:
         words = f"{effect_cell(test, scale)} {scale.unit} ({interval_cell(test, scale)}), p = {p_words(test.p_value)}"
         rows.append(Row("Placebo: 'effect' in the 13 weeks before the start", ("", "", words)))
-    return Grid(("", "With messages", "Without", "Difference"), tuple(rows), "should differ by chance only")
+    return Grid(("", "In the campaign", "Control", "Difference"), tuple(rows), "should differ by chance only")
 
 
 def is_publishable(effect: Effect | None) -> bool:
@@ -169,9 +171,9 @@ def weekly(measured: Measured, scale: Scale) -> dict[str, Any] | None:
     if not any(point.value is not None for point in points):
         return None
     return {
-        "note": f"{scale.long_unit}, with messages minus without; band: 95 % interval; dashed: no effect",
+        "note": f"{scale.long_unit}, in the campaign minus control; band: 95 % interval; dashed: no effect",
         "drawing": effect_by_week(points, Chart("by-week", "Effect by week", _read_aloud(points, scale), "Week")),
-        "head": ("Week", f"Effect, {scale.unit}", "95 % interval", "Units with / without"),
+        "head": ("Week", f"Effect, {scale.unit}", "95 % interval", "Units in it / control"),
         "rows": _rows(weeks, scale, with_pooled=False),
     }
 
@@ -230,4 +232,4 @@ def _read_aloud(points: Sequence[Point], scale: Scale) -> str:
         for point in points
         if point.value is not None and point.low is not None and point.high is not None
     ]
-    return "Effect with messages minus without. " + "; ".join(said) + "."
+    return "Effect, in the campaign minus control. " + "; ".join(said) + "."

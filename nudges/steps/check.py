@@ -104,6 +104,11 @@ def _check_campaign(
             problems.found.append(
                 f"{where}: segments has {name!r}, must be one of: {', '.join(segments) or 'none yet'}."
             )
+    for name in campaign.coverage:
+        if name not in segments:
+            problems.found.append(
+                f"{where}: coverage.{name} names no segment, must be one of: {', '.join(segments) or 'none yet'}."
+            )
     problems.attempt(estimators.load, campaign.estimator)
     for arm in campaign.arms:
         if (arm.template, Language.EN) not in templates:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from nudges.domain import Campaign, Medium, Reason, Summary
-from nudges.draws import BEST, HOLDOUT, LEARN, draws
+from nudges.draws import BEST, CONTROL_LANE, LEARN, draws
 from nudges.eligibility import REASONS
 from nudges.measuring import minimum_detectable, outcome_unit
 from nudges.steps.choose import Chosen, choosing
@@ -38,6 +38,7 @@ _BLOCKED = (
     Reason.NO_CONTACT,
     Reason.SUPPRESSED,
     Reason.CAPPED,
+    Reason.OVER_CAPACITY,
     Reason.OVER_BUDGET,
 )
 
@@ -70,8 +71,8 @@ class Detectable:
         mean: past mean of the outcome.
         sd: between units, of means over as many weeks as the campaign runs.
         r_squared: share of that spread which the 26 weeks before explain.
-        n_treated: units with a message arm and a contact.
-        n_control: units without a message and with a contact.
+        n_treated: units with a contact in the campaign, in the learn or the best lane.
+        n_control: units with a contact in the control lane.
         stated_share: what the campaign says it will do.
         is_enough: the stated effect is at least as large as the smallest detectable.
         unit: of the outcome, in words.
@@ -100,7 +101,9 @@ class Detectable:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A campaign's week as it would be chosen now.
+    """A campaign's week as it would be chosen now, in its `turn` (from 0), whose arms hold until `turn_ends`.
+
+    `stops` are pairs of group and arm that is not given there.
 
     `to_send` counts messages, `pence` is what they are expected to cost. `detectable` is None without a past.
     `drafts` are the words as rendered for up to MOST_DRAFTED of the chosen households, with fragments, missing facts
@@ -111,6 +114,10 @@ class Plan:
     title: str
     week: str
     policy: str
+    turn: int
+    turns: int
+    turn_ends: str
+    stops: tuple[tuple[str, str], ...]
     is_running: bool
     waterfall: tuple[Stage, ...]
     reasons: Mapping[str, int]
@@ -145,12 +152,14 @@ def plan(ws: Workspace, campaign: str | Campaign, week: Week, *, now: datetime, 
         title=chosen_campaign.title,
         week=str(week),
         policy=chosen.policy,
+        turn=chosen.turn,
+        turns=chosen_campaign.turns,
+        turn_ends=str(chosen_campaign.turn_ends(chosen.turn)),
+        stops=chosen.choice.stops,
         is_running=chosen_campaign.runs_in(week),
         waterfall=_waterfall(chosen, found),
         reasons={str(reason): count for reason, count in found.items()},
-        arms={
-            arm: int((goes & (chosen.arm == index)).sum()) for index, arm in enumerate(chosen_campaign.arm_ids) if index
-        },
+        arms={arm: int((goes & (chosen.arm == index)).sum()) for index, arm in enumerate(chosen.choice.arms) if index},
         media=media,
         to_send=sum(cost.messages for cost in media),
         pence=round(sum(cost.pence for cost in media), 2),
@@ -183,7 +192,7 @@ def as_dict(result: Plan) -> dict[str, object]:
 def _drafts(ws: Workspace, campaign: Campaign, week: Week, chosen: Chosen, *, now: datetime, show: int) -> Drafts:
     rows = np.flatnonzero(chosen.reason == REASONS.index(Reason.CHOSEN))
     rows = np.sort(rows[np.argsort(chosen.draw[rows], kind="stable")[:MOST_DRAFTED]])
-    arms = np.asarray(campaign.arm_ids)[chosen.arm[rows]]
+    arms = np.asarray(chosen.choice.arms)[chosen.arm[rows]]
     given = pa.table(
         {"household_id": chosen.scope.household_id.take(pa.array(rows)), "arm": pa.array(arms.tolist(), pa.string())}
     )
@@ -211,8 +220,8 @@ def _detectable(
     """Closed form on the council's own past: spread over the campaign's length, less what the weeks before explain."""
     first = np.unique(chosen.scope.unit, return_index=True)[1]
     reachable = np.bincount(chosen.scope.unit, chosen.is_contactable & chosen.scope.has_service) > 0
-    treated = ((chosen.lane == BEST) | ((chosen.lane == LEARN) & (chosen.arm > 0)))[first] & reachable
-    control = (chosen.lane != HOLDOUT)[first] & reachable & ~treated
+    treated = ((chosen.lane == BEST) | (chosen.lane == LEARN))[first] & reachable
+    control = (chosen.lane == CONTROL_LANE)[first] & reachable
     post, pre = _past(ws, campaign, week, connection, chosen, np.flatnonzero(treated | control))
     known = np.isfinite(post) & np.isfinite(pre)
     if known.sum() < FEWEST_UNITS or post[known].std() == 0:

@@ -10,9 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from nudges import __version__
+from nudges.cards import ModelCard
 from nudges.domain import Campaign, Summary
 from nudges.measuring import Measured, from_rows
 from nudges.reporting import ImpactPage, IndexEntry, impact_json, impact_page, index_page
+from nudges.steps.card import html, newest_card
 from nudges.steps.workspace import Workspace
 from nudges.tables import FACTS
 from nudges.weeks import Week
@@ -28,7 +30,8 @@ WHERE campaign = :campaign AND week_no = (
 def report(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str] | None = None) -> Summary:
     """Write the page of each campaign's newest measurement up to `week`, and the index of all campaigns.
 
-    Files are replaced whole: `reports/<campaign>/<week>.html` and `.json`, `reports/index.html`.
+    Files are replaced whole: `reports/<campaign>/<week>.html` and `.json`, the model card as `<week>-card.html` under
+    the week it was decided in, and `reports/index.html`.
     """
     named = {ws.campaign(name).id for name in campaigns} if campaigns else set(ws.campaigns)
     entries: list[IndexEntry] = []
@@ -42,6 +45,10 @@ def report(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str]
         if campaign.id in named:
             facts[f"{campaign.id} page"] = _write_page(ws, campaign, measured, now).as_posix()
             pages += 1
+    for name in sorted(named):
+        card = newest_card(ws, ws.campaigns[name], week)
+        if card is not None:
+            facts[f"{name} model card"] = _write_card(ws, ws.campaigns[name], card, now).as_posix()
     _write(ws.var / "reports" / "index.html", index_page(ws.council.name, entries, generated_at=now))
     said = f"{pages} impact page{'' if pages == 1 else 's'} written" if pages else "No campaign has been measured yet"
     return Summary("report", str(week), said, {"pages": pages, "campaigns_listed": len(entries)}, facts)
@@ -68,6 +75,13 @@ def _write_page(ws: Workspace, campaign: Campaign, measured: Measured, now: date
     path = ws.var / "reports" / campaign.id / f"{week}.html"
     _write(path.with_suffix(".json"), json.dumps(impact_json(page), indent=2, ensure_ascii=False) + "\n")
     _write(path, impact_page(page))
+    return path.relative_to(ws.home)
+
+
+def _write_card(ws: Workspace, campaign: Campaign, card: ModelCard, now: datetime) -> Path:
+    """Write the page of a model card beside the impact page of its week; returns its path below the workspace."""
+    path = ws.var / "reports" / campaign.id / f"{card.week}-card.html"
+    _write(path, html(ws, campaign, card, now=now))
     return path.relative_to(ws.home)
 
 

@@ -20,7 +20,9 @@ def unit_outcomes(
     last: NDArray[np.int64],
     households: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Outcome per household of n distinct units over weeks `first` to `last`, (n,), NaN where nothing is known.
+    """Outcome per household of n units over weeks `first` to `last`, (n,), NaN where nothing is known.
+
+    A unit may come several times, each with another window.
 
     Makes (and replaces) the table `windows` of the connection.
     """
@@ -41,7 +43,8 @@ def unit_outcomes(
     found = connection.execute(
         "SELECT w.row_no, CAST(o.total AS DOUBLE) AS total, CAST(o.valid AS DOUBLE) AS valid, "  # noqa: S608
         "CAST(o.planned AS DOUBLE) AS planned, CAST(o.weeks AS DOUBLE) AS weeks "
-        f"FROM ({outcome_sql(outcome)}) AS o JOIN unit_windows AS w ON w.unit_id = o.unit_id"
+        f"FROM ({outcome_sql(outcome)}) AS o JOIN unit_windows AS w ON w.unit_id = o.unit_id "
+        "AND w.first_week_no = o.first_week_no AND w.last_week_no = o.last_week_no"
     ).fetchnumpy()
     connection.unregister("unit_windows")
     row = np.asarray(found["row_no"], dtype=np.intp)

@@ -14,12 +14,14 @@ import pyarrow as pa
 from nudges.draws import draw
 from nudges.errors import ConfigError
 from nudges.measuring import outcome_unit
+from nudges.steps.choose.words import policy_words
 from nudges.steps.unit_outcomes import unit_outcomes
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
 _RECENT_WEEKS = 8
 _PAST_WEEKS = 26
+_CHOICES = "SELECT week_no, turn, policy FROM choices WHERE campaign = :campaign"
 _SHARING = """
 SELECT COUNT(*) AS households FROM (
   SELECT arg_max(COALESCE(NULLIF(bin_store_id, ''), household_id), known_on) AS unit_id FROM households
@@ -40,7 +42,7 @@ class Trail:
     features: Mapping[str, Any]
     segments: tuple[str, ...]
     reasons: tuple[Mapping[str, Any], ...]  # campaign, week, lane, arm, reason
-    assignments: tuple[Mapping[str, Any], ...]
+    assignments: tuple[Mapping[str, Any], ...]  # with the turn (from 1) and the policy its arms were drawn by
     messages: tuple[Mapping[str, Any], ...]
     events: tuple[Mapping[str, Any], ...]
     suppressions: tuple[Mapping[str, Any], ...]
@@ -89,7 +91,7 @@ def why(ws: Workspace, household_id: str, week: Week) -> Trail:
         features=features[0] if features else {},
         segments=tuple(row["segment"] for row in segments),
         reasons=_by_week(reasons),
-        assignments=_by_week(trail["assignments"]),
+        assignments=_by_week(_with_turns(ws, trail["assignments"])),
         messages=_by_week(trail["messages"]),
         events=tuple(trail["events"]),
         suppressions=tuple(trail["suppressions"]),
@@ -142,6 +144,25 @@ def _outcomes(
             }
         )
     return tuple(found)
+
+
+def _with_turns(ws: Workspace, assignments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Assignments with the turn and policy of the choice they were made in; `drawn_since` is their first week."""
+    choices: dict[tuple[str, int], Mapping[str, Any]] = {}
+    for campaign in sorted({str(row["campaign"]) for row in assignments}):
+        for choice in ws.ledger.select(_CHOICES, campaign=campaign).to_pylist():
+            choices[campaign, int(choice["week_no"])] = choice
+    found = []
+    for row in assignments:
+        choice = choices.get((row["campaign"], row["week_no"]), {})
+        turn, since = choice.get("turn"), row["first_week_no"]
+        told = {
+            "turn": None if turn is None else int(turn) + 1,
+            "policy": policy_words(str(choice["policy"])) if choice else None,
+            "drawn_since": None if since is None else str(Week(int(since))),
+        }
+        found.append({name: value for name, value in row.items() if name != "first_week_no"} | told)
+    return found
 
 
 def _by_week(rows: Any) -> tuple[Mapping[str, Any], ...]:  # noqa: ANN401 -- rows of any table

@@ -45,7 +45,7 @@ CHOICES = Table(
         Column("control_share", T.NUMBER, "Control lane, share of units outside the holdout", required=True),
         Column("learn_share", T.NUMBER, "Learn lane", required=True),
         Column("best_share", T.NUMBER, "Best lane", required=True),
-        _text("policy", "uniform, none, arm:<id> or model:<sha256>"),
+        _text("policy", "uniform, none, arm:<id>, mix:<arm>=<probability>,... or model:<sha256>: that of the turn"),
         Column(
             "price_per_penny",
             T.NUMBER,
@@ -53,6 +53,8 @@ CHOICES = Table(
             required=True,
         ),
         Column("chosen_at", T.MOMENT, "When", required=True),
+        Column("turn", T.INTEGER, "Turn of the campaign, from 0; empty in weeks chosen before there were turns"),
+        _text("stops", "JSON list of [group, arm]: units of the group do not get the arm in any lane", required=False),
     ),
 )
 
@@ -66,10 +68,15 @@ ASSIGNMENTS = Table(
         _text("unit_id", "What was randomised"),
         _text("lane", "Lane drawn", allowed=tuple(Lane)),
         _text("arm", "Arm given; control in holdout, control lane, or when the policy sends nothing"),
-        _text("policy_arm", "Arm the policy would give this unit this week (`*` under a uniform policy)"),
-        Column("draw", T.NUMBER, "Lane draw in [0, 1)", required=True),
+        _text("policy_arm", "Arm the policy would give this unit in this turn (`*`: drawn from the turn's mixture)"),
+        Column("draw", T.NUMBER, "Lane draw in [0, 1), cut by control, learn and best", required=True),
         Column("propensity", T.NUMBER, "Marginal probability of this arm over all lanes", required=True),
         Column("is_contactable", T.FLAG, "Had a usable contact for some arm when chosen", required=True),
+        Column(
+            "first_week_no",
+            T.INTEGER,
+            "Week in which the unit was given this lane and arm, the first of its turn; empty before there were turns",
+        ),
     ),
 )
 
@@ -237,7 +244,7 @@ CARDS = Table(
     (
         _text("campaign", "Campaign id", key=True),
         _week(),
-        _text("policy", "uniform, none, arm:<id> or model:<sha256>"),
+        _text("policy", "uniform, none, arm:<id>, mix:<arm>=<probability>,... or model:<sha256>"),
         _text("card", "JSON of the model card"),
     ),
 )

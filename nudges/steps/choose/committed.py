@@ -1,15 +1,16 @@
-"""What a campaign committed for a week → the choice as it was made, and everybody's lane and arm as drawn then."""
+"""What a campaign committed in a turn → the choice as it was made, and everybody's lane and arm as drawn then."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from nudges.domain import Campaign, Shares
+from nudges.domain import CONTROL, Campaign, Shares
 from nudges.draws import LANES
 from nudges.errors import ConfigError
 from nudges.steps.choose.scope import Scope
@@ -17,26 +18,51 @@ from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
 ANY_ARM = "*"
-"""The policy arm written in the ledger under a uniform policy."""
+"""The policy arm written in the ledger where the turn's mixture decides."""
+
+Stops = tuple[tuple[str, str], ...]
+"""Pairs of group and arm: units of the group do not get the arm in any lane."""
 
 _CHOICE = """
-SELECT policy, price_per_penny, control_share, learn_share, best_share, holdout_share
-FROM choices WHERE campaign = :campaign AND week_no = :week
+SELECT week_no, policy, price_per_penny, control_share, learn_share, best_share, holdout_share, arms, stops
+FROM choices WHERE campaign = :campaign AND week_no >= :first AND week_no <= :week ORDER BY week_no
 """
 _ASSIGNED = """
-SELECT household_id, lane, arm, policy_arm, draw, propensity, is_contactable
+SELECT household_id, unit_id, lane, arm, policy_arm, draw, propensity, is_contactable, first_week_no
 FROM assignments WHERE campaign = :campaign AND week_no = :week
+"""
+# In order of the key: the first row of a unit comes first.
+_EARLIER = """
+SELECT unit_id, lane, arm, policy_arm, draw, propensity, week_no AS first_week_no
+FROM assignments
+WHERE campaign = :campaign AND week_no >= :first AND week_no < :week AND COALESCE(first_week_no, week_no) = week_no
+ORDER BY week_no, household_id
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How one week chooses: the policy, the dual price of its budget, and the shares that lanes are drawn by."""
+    """How one turn chooses, from its first week on, whatever the files say later.
 
+    Attributes:
+        week_no: the week that made it.
+        policy: as in the ledger.
+        price_per_penny: dual price of the budget.
+        shares: what lanes are drawn by.
+        holdout_share: council-wide.
+        arms: ids, control first, in the order that draws pick from.
+        stops: which arms a group does not get.
+        is_committed: the week asked for has a choice of its own in the ledger.
+    """
+
+    week_no: int
     policy: str
     price_per_penny: float
     shares: Shares
     holdout_share: float
+    arms: tuple[str, ...]
+    stops: Stops
+    is_committed: bool = False
 
 
 @dataclass(slots=True)
@@ -49,55 +75,90 @@ class Given:
     draw: NDArray[np.float64]
     propensity: NDArray[np.float64]
     is_contactable: NDArray[np.bool_]
+    first_week_no: NDArray[np.int64]
 
 
 def committed_choice(ws: Workspace, campaign: Campaign, week: Week) -> Choice | None:
-    """The choice of that week, whatever the campaign's file says by now; None when none was made."""
-    rows = ws.ledger.select(_CHOICE, campaign=campaign.id, week=week.number).to_pylist()
+    """The first choice of the turn that `week` is in, up to that week; None when the turn has none yet."""
+    first = campaign.turn_starts(campaign.turn_of(week))
+    rows = ws.ledger.select(_CHOICE, campaign=campaign.id, first=first.number, week=week.number).to_pylist()
     if not rows:
         return None
     row = rows[0]
     return Choice(
+        week_no=int(row["week_no"]),
         policy=str(row["policy"]),
         price_per_penny=float(row["price_per_penny"]),
         shares=Shares(float(row["control_share"]), float(row["learn_share"]), float(row["best_share"])),
         holdout_share=float(row["holdout_share"]),
+        arms=tuple(json.loads(row["arms"])),
+        stops=read_stops(row["stops"]),
+        is_committed=int(rows[-1]["week_no"]) == week.number,
     )
 
 
-def read_back(ws: Workspace, campaign: Campaign, week: Week, scope: Scope, given: Given) -> None:
-    """Put what is committed in the place of what was worked out just now.
+def read_stops(text: str | None) -> Stops:
+    """Stops from the ledger's JSON; empty before there were any."""
+    return tuple((str(group), str(arm)) for group, arm in json.loads(text or "[]"))
+
+
+def with_arms(campaign: Campaign, arms: tuple[str, ...]) -> Campaign:
+    """The campaign with the arms a turn was begun with, in its order: an arm added since waits for the next turn.
+
+    Raises:
+        ConfigError: an arm of the turn is gone from the file.
+    """
+    known = {arm.id: arm for arm in campaign.arms}
+    for name in arms:
+        if name not in {CONTROL, *known}:
+            raise ConfigError(
+                f"campaigns/{campaign.id}.toml: arm {name!r} is gone, but this turn was begun with it. "
+                "Put it back until the turn is over."
+            )
+    return replace(campaign, arms=tuple(known[name] for name in arms if name != CONTROL))
+
+
+def read_back(ws: Workspace, campaign: Campaign, week: Week, scope: Scope, choice: Choice, given: Given) -> None:
+    """Put what is committed in the place of what was worked out just now: the first assignment of a turn wins.
 
     A household that came since, to a unit of which some are committed, gets what its unit got.
     """
-    rows = ws.ledger.select(_ASSIGNED, campaign=campaign.id, week=week.number)
-    if rows.num_rows == 0:
+    arms = choice.arms
+    if choice.week_no < week.number:
+        rows = ws.ledger.select(_EARLIER, campaign=campaign.id, first=choice.week_no, week=week.number)
+        row_of = _rows_of(scope.units, rows["unit_id"])[scope.unit]
+        _put(given, np.flatnonzero(row_of >= 0), row_of, rows, arms)
+    if not choice.is_committed:
         return
-    rows = rows.combine_chunks()
-    place_of = pc.index_in(scope.household_id, value_set=rows["household_id"].combine_chunks())
-    own = pc.fill_null(place_of, -1).to_numpy(zero_copy_only=False)
+    rows = ws.ledger.select(_ASSIGNED, campaign=campaign.id, week=week.number)
+    own = _rows_of(scope.household_id, rows["household_id"])
     here = np.flatnonzero(own >= 0)
     given.is_contactable[here] = rows["is_contactable"].to_numpy().astype(bool)[own[here]]
     by_unit = np.full(len(scope.units), -1, dtype=np.intp)
     by_unit[scope.unit[here]] = own[here]
     row_of = np.where(own >= 0, own, by_unit[scope.unit])
-    here = np.flatnonzero(row_of >= 0)
+    _put(given, np.flatnonzero(row_of >= 0), row_of, rows, arms)
+
+
+def _rows_of(wanted: pa.Array, column: pa.ChunkedArray) -> NDArray[np.intp]:
+    """First row in which each of `wanted` stands, -1 where in none."""
+    if not len(column):
+        return np.full(len(wanted), -1, dtype=np.intp)
+    found = pc.index_in(wanted, value_set=column.combine_chunks())
+    return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.intp)
+
+
+def _put(given: Given, here: NDArray[np.intp], row_of: NDArray[np.intp], rows: pa.Table, arms: tuple[str, ...]) -> None:
     there = row_of[here]
-    arms = campaign.arm_ids
-    given.lane[here] = _codes(rows["lane"], LANES, campaign)[there]
-    given.arm[here] = _codes(rows["arm"], arms, campaign)[there]
-    given.policy_arm[here] = (_codes(rows["policy_arm"], (ANY_ARM, *arms), campaign) - 1)[there]
+    given.lane[here] = codes(rows["lane"], tuple(str(lane) for lane in LANES))[there]
+    given.arm[here] = codes(rows["arm"], arms)[there]
+    given.policy_arm[here] = codes(rows["policy_arm"], (ANY_ARM, *arms))[there] - 1  # `*` ends at UNIFORM == -1
     given.draw[here] = rows["draw"].to_numpy()[there]
     given.propensity[here] = rows["propensity"].to_numpy()[there]
+    since = pc.fill_null(rows["first_week_no"], -1).to_numpy()[there]
+    given.first_week_no[here] = np.where(since < 0, given.first_week_no[here], since)
 
 
-def _codes(column: pa.ChunkedArray, words: tuple[str, ...], campaign: Campaign) -> NDArray[np.intp]:
-    """Positions of a column's words; the uniform policy's `*` is made to come first, and so ends at UNIFORM = -1."""
-    found = pc.index_in(column, value_set=pa.array([str(word) for word in words]))
-    if found.null_count:
-        word = column.filter(pc.is_null(found))[0].as_py()
-        raise ConfigError(
-            f"campaigns/{campaign.id}.toml: arm {word!r} is gone, but this week was chosen with it. "
-            "Put it back until the week is over."
-        )
-    return np.asarray(found.to_numpy(), dtype=np.intp)
+def codes(column: pa.ChunkedArray, words: tuple[str, ...]) -> NDArray[np.intp]:
+    """Position of every word of a column in `words`."""
+    return np.asarray(pc.index_in(column, value_set=pa.array(list(words))).to_numpy(), dtype=np.intp)

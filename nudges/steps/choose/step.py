@@ -16,6 +16,7 @@ from nudges.domain import Campaign, Reason, Summary
 from nudges.draws import LANES
 from nudges.eligibility import REASONS
 from nudges.steps.choose.choosing import ANY_ARM, Chosen, choosing
+from nudges.steps.choose.words import worth_words
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
@@ -38,7 +39,7 @@ def choose(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str]
         _publish(ws, campaign, week, chosen, now)
         found = reason_counts(chosen)
         counts.update({str(reason): count for reason, count in found.items()})
-        notes.append(_note(campaign, chosen, found))
+        notes += _notes(campaign, chosen, found)
     headline = (
         f"{counts[Reason.CHOSEN]:,} households chosen of {sum(counts.values()):,} in scope"
         if running
@@ -53,25 +54,36 @@ def reason_counts(chosen: Chosen) -> dict[Reason, int]:
     return {reason: int(count) for reason, count in zip(REASONS, counts, strict=True) if count}
 
 
-def _note(campaign: Campaign, chosen: Chosen, found: dict[Reason, int]) -> str:
+def _notes(campaign: Campaign, chosen: Chosen, found: dict[Reason, int]) -> list[str]:
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in found.items())
-    return f"{campaign.id}: policy {chosen.policy}; {reasons}; expected {chosen.cost_pence.sum() / 100:,.2f} pounds."
+    turn = f"turn {chosen.turn + 1} of {campaign.turns}"
+    spent = f"expected {chosen.cost_pence.sum() / 100:,.2f} pounds"
+    said = [f"{campaign.id}: {turn}, policy {chosen.policy}; {reasons}; {spent}."]
+    if chosen.choice.stops:
+        stopped = ", ".join(f"{arm} in {group}" for group, arm in chosen.choice.stops)
+        said.append(f"{campaign.id}: stopped because it did harm there: {stopped}.")
+    if chosen.worth is not None:
+        said.append(f"{campaign.id}: {worth_words(chosen.worth, chosen.choice.arms)}")
+    return said
 
 
 def _commit(ws: Workspace, campaign: Campaign, week: Week, chosen: Chosen, now: datetime) -> None:
     """Append the choice, then the assignments; rows that are there stay as they are."""
+    choice = chosen.choice
     ws.ledger.record(
         "choices",
         campaign=campaign.id,
         week_no=week.number,
-        arms=json.dumps(list(campaign.arm_ids)),
-        holdout_share=ws.council.holdout_share,
-        control_share=campaign.shares.control,
-        learn_share=campaign.shares.learn,
-        best_share=campaign.shares.best,
-        policy=chosen.policy,
+        arms=json.dumps(list(choice.arms)),
+        holdout_share=choice.holdout_share,
+        control_share=choice.shares.control,
+        learn_share=choice.shares.learn,
+        best_share=choice.shares.best,
+        policy=choice.policy,
         price_per_penny=chosen.price_per_penny,
         chosen_at=now,
+        turn=chosen.turn,
+        stops=json.dumps([list(stop) for stop in choice.stops], ensure_ascii=False),
     )
     ws.ledger.append("assignments", _assignments(campaign, week, chosen))
 
@@ -86,11 +98,12 @@ def _assignments(campaign: Campaign, week: Week, chosen: Chosen) -> pa.Table:
             "household_id": chosen.scope.household_id.take(pa.array(rows)),
             "unit_id": unit_ids,
             "lane": _words(chosen.lane[rows], LANES),
-            "arm": _words(chosen.arm[rows], campaign.arm_ids),
-            "policy_arm": _words(chosen.policy_arm[rows] + 1, (ANY_ARM, *campaign.arm_ids)),
+            "arm": _words(chosen.arm[rows], chosen.choice.arms),
+            "policy_arm": _words(chosen.policy_arm[rows] + 1, (ANY_ARM, *chosen.choice.arms)),
             "draw": pa.array(chosen.draw[rows]),
             "propensity": pa.array(chosen.propensity[rows]),
             "is_contactable": pa.array(chosen.is_contactable[rows].astype(np.int64)),
+            "first_week_no": pa.array(chosen.first_week_no[rows]),
         }
     )
 
@@ -114,7 +127,7 @@ def _audience(campaign: Campaign, week: Week, chosen: Chosen) -> pa.Table:
             "household_id": scope.household_id,
             "unit_id": scope.units.take(pa.array(scope.unit, mask=unassigned)),
             "lane": _words(chosen.lane, LANES, unassigned),
-            "arm": _words(chosen.arm, campaign.arm_ids, unassigned),
+            "arm": _words(chosen.arm, chosen.choice.arms, unassigned),
             "reason": _words(chosen.reason, REASONS),
             "is_contactable": pa.array(chosen.is_contactable.astype(np.int64)),
         }

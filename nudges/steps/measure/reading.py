@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -12,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from nudges.domain import CONTROL, Campaign, Outcome
-from nudges.measuring import Drawn, Outcomes
+from nudges.domain import Campaign, Outcome
+from nudges.measuring import NONE_AT_FIRST, Drawn, Outcomes
 from nudges.measuring.units import Flags, Floats
 from nudges.outcomes import STREAM_OF, Sums, outcome_values
 from nudges.steps.outcome_panel import read_panel
@@ -35,7 +34,7 @@ CROSS JOIN assignments a
 WHERE a.campaign = :campaign AND a.week_no = f.week_no AND a.household_id = f.household_id
 """
 _CHOICES = """
-SELECT week_no, arms, holdout_share, control_share, learn_share, best_share FROM choices
+SELECT week_no, holdout_share, control_share FROM choices
 WHERE campaign = :campaign AND week_no <= :week
 """
 _MESSAGES = """
@@ -74,14 +73,14 @@ WITH sizes AS (
 SELECT (ROW_NUMBER() OVER (ORDER BY unit_id) - 1)::INTEGER AS unit_no, d.*, s.round_id,
        COALESCE(s.households, d.assigned) AS households,
        d.lane = 'holdout' AS is_holdout,
-       d.lane = 'control' OR (d.lane = 'learn' AND d.arm = 'control') AS is_control,
-       d.lane = 'best' OR (d.lane = 'learn' AND d.arm <> 'control') AS is_treated,
+       d.lane = 'control' AS is_control,
+       d.lane IN ('learn', 'best') AS is_treated,
        d.lane = 'learn' OR (d.lane = 'best' AND d.policy_arm = '*') AS is_arm_random
 FROM drawn d LEFT JOIN sizes s USING (unit_id)
 """
 _REACH = """
 SELECT CASE WHEN u.is_holdout THEN 'holdout' WHEN u.is_control THEN 'control'
-            WHEN u.arm = 'control' THEN 'policy sends nothing' ELSE u.arm END AS shown_arm,
+            WHEN u.arm = 'control' THEN '{none_at_first}' ELSE u.arm END AS shown_arm,
        COUNT(*) FILTER (m.accepted > 0) AS accepted, COUNT(*) FILTER (m.delivered > 0) AS delivered
 FROM sent m JOIN assigned a USING (household_id) JOIN units u ON u.unit_id = a.unit_id
 GROUP BY 1
@@ -126,10 +125,10 @@ def read_campaign(ws: Workspace, campaign: Campaign, week: Week, assigned: pa.Ta
         connection.execute(_HOMES.format(stream=STREAM_OF[campaign.outcome]))
         connection.execute(_UNITS)
         drawn = _drawn(ws, campaign, week, connection)
-        outcomes = _outcomes(connection, campaign.outcome, drawn, week)
+        outcomes = _outcomes(connection, campaign, drawn, week)
         reach = {
             arm: {"accepted": int(accepted), "delivered": int(delivered)}
-            for arm, accepted, delivered in connection.execute(_REACH).fetchall()
+            for arm, accepted, delivered in connection.execute(_REACH.format(none_at_first=NONE_AT_FIRST)).fetchall()
         }
     totals = {name: float(np.sum(sent[name].to_numpy())) if len(sent) else 0.0 for name in ("accepted", "cost_pence")}
     return CampaignData(drawn, outcomes, reach, int(totals["accepted"]), totals["cost_pence"])
@@ -142,10 +141,7 @@ def _drawn(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.Duc
     ).fetchnumpy()
     start = np.asarray(rows["start"], dtype=np.int64)
     treated, held = _shares(ws, campaign, week)
-    default = (
-        _treated_share(campaign.shares.learn, campaign.shares.best, len(campaign.arms)),
-        ws.council.holdout_share,
-    )
+    default = (1.0 - campaign.shares.control, ws.council.holdout_share)
     weeks, index = np.unique(start, return_inverse=True)
     return Drawn(
         first_week_no=start,
@@ -166,20 +162,16 @@ def _flags(values: ArrayLike) -> Flags:
 
 
 def _shares(ws: Workspace, campaign: Campaign, week: Week) -> tuple[dict[int, float], dict[int, float]]:
-    """Configured chance of treatment outside the holdout, and of the holdout, by week as chosen then."""
+    """Configured chance of being in the campaign outside the holdout, and of the holdout, by week as chosen then."""
     treated, held = {}, {}
     for row in ws.ledger.select(_CHOICES, campaign=campaign.id, week=week.number).to_pylist():
-        arms = [arm for arm in json.loads(row["arms"]) if arm != CONTROL]
-        treated[int(row["week_no"])] = _treated_share(row["learn_share"], row["best_share"], len(arms))
+        treated[int(row["week_no"])] = 1.0 - float(row["control_share"])
         held[int(row["week_no"])] = float(row["holdout_share"])
     return treated, held
 
 
-def _treated_share(learn: float, best: float, arms: int) -> float:
-    return best + learn * arms / (arms + 1)
-
-
-def _outcomes(connection: duckdb.DuckDBPyConnection, outcome: Outcome, drawn: Drawn, week: Week) -> Outcomes:
+def _outcomes(connection: duckdb.DuckDBPyConnection, campaign: Campaign, drawn: Drawn, week: Week) -> Outcomes:
+    outcome = campaign.outcome
     start, begins = drawn.first_week_no, int(drawn.first_week_no.min())
     rounds = connection.execute("SELECT round_id FROM units ORDER BY unit_no").to_arrow_table()["round_id"]
     # Before the campaign only the units that are compared need their bins read.
@@ -195,6 +187,10 @@ def _outcomes(connection: duckdb.DuckDBPyConnection, outcome: Outcome, drawn: Dr
     halves = (sums(start - PRE_WEEKS + 1, middle, compared), sums(middle + 1, start, compared))
     both = halves[0] + halves[1]
     post = sums(start + 1, np.full_like(start, week.number), start < week.number)
+    # Arms are drawn anew in the second turn, and its messages go out from the week after its first run on.
+    again = campaign.turn_starts(1).number
+    in_first = compared & (start < min(again, week.number))
+    first_turn = sums(start + 1, np.full_like(start, min(again, week.number)), in_first)
     # A unit's own rhythm, so that one fortnightly lift is not read as the kg of one week.
     rhythm = (both.weeks + post.weeks) / np.maximum(both.planned + post.planned, 1.0)
     weekly = {}
@@ -204,6 +200,7 @@ def _outcomes(connection: duckdb.DuckDBPyConnection, outcome: Outcome, drawn: Dr
         weekly[number] = _values(outcome, found, drawn, weeks=found.planned * rhythm)
     return Outcomes(
         post=_values(outcome, post, drawn),
+        first_turn=np.where(in_first, _values(outcome, first_turn, drawn), np.nan),
         pre=_values(outcome, both, drawn),
         pre_first=_values(outcome, halves[0], drawn),
         pre_second=_values(outcome, halves[1], drawn),

@@ -1,0 +1,161 @@
+"""Turns closed turns into the next one by the functions of the weekly run: draws, decide, allocate and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks._loop_borough import FEATURES, TURN_WEEKS, World
+from benchmarks._loop_choosers import Choice, Setting
+from benchmarks._loop_effects import ARMS, COST_PENCE
+from nudges import draws, estimators
+from nudges.choice import allocate_priced
+from nudges.domain import Outcome, Shares
+from nudges.uplift import Decision, Earlier, Evidence, Prices, decide, net_benefit, pence_per_outcome
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+SHARES = Shares(control=0.10, learn=0.20, best=0.70)
+"""Lanes of the campaign; there is no holdout besides."""
+
+OUTSIDE = Shares(0.0, SHARES.learn / (SHARES.learn + SHARES.best), SHARES.best / (SHARES.learn + SHARES.best))
+"""The same for a home known to be outside the control lane."""
+
+ESTIMATOR = "causal_stack"
+SEED = 20260105
+N_ARMS = len(ARMS)
+
+
+def placed(world: World, seed: int, turn: int) -> draws.Placing:
+    """Lanes and draws of a turn."""
+    return draws.place(world.ids.to_pylist(), draws.Salts.of(f"loop-{seed}", "demo", turn), SHARES, 0.0)
+
+
+def control_lane(world: World, seed: int) -> Flags:
+    """Homes that get nothing all year, whoever chooses, (n,)."""
+    return np.asarray(placed(world, seed, 0).lane == draws.CONTROL_LANE)
+
+
+@dataclass(slots=True)
+class Engine:
+    """Learns after every turn, from all turns, what the next one's best lane gets.
+
+    Attributes:
+        decisions: what the gate said before each turn but the first.
+    """
+
+    estimator: str = ESTIMATOR
+    decisions: list[Decision] = field(default_factory=list)
+    _earlier: Earlier | None = None
+
+    def choose(self, turn: int, world: World, X: Floats, setting: Setting) -> Choice:
+        """Arms of the next turn."""
+        policy, mixture = "uniform", None
+        policy_arm = np.full(world.size, draws.UNIFORM, dtype=np.intp)
+        allowed = None
+        if turn:
+            prices = self._prices(setting)
+            evidence = _evidence(setting)
+            decision = decide(
+                evidence,
+                estimators.load(self.estimator),
+                prices,
+                seed=SEED,
+                looks=setting.turns - 1,
+                earlier=self._earlier,
+                week=turn * TURN_WEEKS,
+            )
+            self.decisions.append(decision)
+            self._earlier = decision.memory
+            policy, allowed = decision.policy, _allowed(decision, X)
+            if policy == "model":
+                policy_arm = self._model_arms(evidence, X, prices, allowed)
+            elif policy.startswith("mix:"):
+                mixture = _mixture(policy)
+            elif policy != "uniform":
+                policy_arm[:] = 0 if policy == "none" else ARMS.index(policy.removeprefix("arm:"))
+        if allowed is not None:
+            is_stopped = (policy_arm > 0) & ~np.take_along_axis(allowed, np.maximum(policy_arm, 0)[:, None], 1)[:, 0]
+            policy_arm = np.where(is_stopped, 0, policy_arm)
+        arm = draws.given_arms(
+            placed(world, setting.seed, turn), policy_arm, N_ARMS, mixture=mixture, allowed=allowed
+        )
+        chance = draws.propensities(
+            policy_arm, N_ARMS, shares=OUTSIDE, holdout_share=0.0, mixture=mixture, allowed=allowed
+        )
+        return Choice(arm, chance, policy)
+
+    def _prices(self, setting: Setting) -> Prices:
+        return Prices(
+            pence_per_outcome=pence_per_outcome(
+                Outcome.RESIDUAL_KG,
+                residual_pence_per_tonne=1000 * setting.pence_per_kg,
+                tag_cost_pence=0.0,
+                weeks=TURN_WEEKS,
+            ),
+            cost_pence=COST_PENCE,
+            budget_pence_per_household=float(COST_PENCE.max()),
+        )
+
+    def _model_arms(self, evidence: Evidence, X: Floats, prices: Prices, allowed: Flags | None) -> NDArray[np.intp]:
+        model = estimators.load(self.estimator).set_params(arms=evidence.arms)
+        model.fit(
+            evidence.X,
+            evidence.y,
+            treatment=np.asarray(ARMS)[evidence.given],
+            propensity=evidence.propensity,
+            groups=evidence.groups,
+        )
+        worth = net_benefit(model.effect(X), np.ones(len(X)), prices.cost_pence, prices.pence_per_outcome)
+        if allowed is not None:
+            worth[~allowed] = -1e9
+        return allocate_priced(worth, prices.cost_pence, budget_pence=float("inf")).arm
+
+
+def segments(X: Floats) -> dict[str, Flags]:
+    """Groups in which harm and fairness are looked at."""
+    decile = X[:, FEATURES.index("deprivation_decile")]
+    return {"most deprived": decile <= 3, "least deprived": decile >= 8}
+
+
+def _evidence(setting: Setting) -> Evidence:
+    """Every home and turn outside the control lane with a known outcome and a chance of every arm."""
+    past = setting.past
+    n = len(setting.is_control)
+    keep = np.concatenate(
+        [~setting.is_control & np.isfinite(turn.y) & (turn.propensity > 0).all(axis=1) for turn in past]
+    )
+    X = np.concatenate([turn.X for turn in past])[keep]
+    return Evidence(
+        X=X,
+        y=np.concatenate([turn.y for turn in past])[keep],
+        given=np.concatenate([turn.arm for turn in past])[keep],
+        propensity=np.concatenate([turn.propensity for turn in past])[keep],
+        groups=np.tile(np.arange(n), len(past))[keep],
+        households=np.ones(int(keep.sum())),
+        arms=ARMS,
+        batch=np.repeat(np.arange(len(past)), n)[keep],
+        segments=segments(X),
+        columns=FEATURES,
+    )
+
+
+def _allowed(decision: Decision, X: Floats) -> Flags | None:
+    if not decision.stops:
+        return None
+    flags = segments(X)
+    allowed = np.ones((len(X), N_ARMS), dtype=bool)
+    for stop in decision.stops:
+        allowed[flags[stop.segment], ARMS.index(stop.arm)] = False
+    return allowed
+
+
+def _mixture(policy: str) -> Floats:
+    mixture = np.zeros(N_ARMS)
+    for part in policy.removeprefix("mix:").split(","):
+        arm, _, chance = part.partition("=")
+        mixture[ARMS.index(arm)] = float(chance)
+    return np.asarray(mixture / mixture.sum())

@@ -1,0 +1,152 @@
+"""Score contrasts of all arms → effects linear in a basis, shrunk by what all columns and arms together say.
+
+A model without each fold besides the model of all rows: their mean predicts (a slope that appears in one of them only
+is one that few rows decide), and what each says of the fold it never saw is what a stack may be judged by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nudges.estimators._basis import Basis, Columns32, blocks
+from nudges.estimators._moments import Moments, column_noise, fold_products
+from nudges.estimators._pairs import Pairs, screened
+from nudges.estimators._room import Room
+from nudges.estimators._rows import Scored
+from nudges.estimators._sparse import Prior, shrunk
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+_NEGLIGIBLE = 1e-5  # share of the effects' variance below which a product is not worth computing
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Effects linear in columns, as deviations from their means over the training rows.
+
+    Attributes:
+        basis: turns features into columns.
+        room: what the columns are multiplied with; None for plain columns.
+        mean, variance: (q,) of the columns.
+        coef: (K, q) slopes, the mean of the models.
+        fold_mean, fold_coef: the same without each fold, (n_folds, q) and (n_folds, K, q).
+    """
+
+    basis: Basis
+    room: Room | None
+    mean: Floats
+    variance: Floats
+    coef: Floats
+    fold_mean: Floats
+    fold_coef: Floats
+
+    def columns(self, X: Floats) -> Columns32:
+        """Columns of rows, (n, q)."""
+        return made_columns(self.basis, self.room, X)
+
+    def deviation(self, X: Floats) -> Floats:
+        """Effects less their mean, (n, K)."""
+        return mixed([self], [1.0], X)
+
+    def of_singles(self, singles: Columns32) -> Columns32:
+        """The same from the columns of `basis` without products, (n, K)."""
+        first, kept = self._narrowed()
+        slopes = self.coef.T.astype(np.float32)
+        part = singles @ slopes[first - self.basis.n_single : first]
+        pairs = self.basis.pairs[kept]
+        part += (singles[:, pairs[:, 0]] * singles[:, pairs[:, 1]]) @ slopes[first + kept]
+        space = None if self.room is None else self.room(singles)
+        if space is not None:
+            part = (part + slopes[0]) * space[:, None]
+        return np.asarray(part - (self.coef @ self.mean).astype(np.float32))
+
+    def _narrowed(self) -> tuple[int, Indices]:
+        """Where products begin among the columns, and which of them move any effect worth the time."""
+        first = self.coef.shape[1] - len(self.basis.pairs)
+        moved = (self.coef**2 * self.variance).sum(axis=0)
+        return first, np.flatnonzero(moved[first:] > _NEGLIGIBLE * moved.sum())
+
+    def held_out(self, X: Floats, folds: Indices) -> Floats:
+        """The same for the training rows `X`, each from the model without its fold, (n, K)."""
+        out = np.empty((len(X), len(self.coef)))
+        for fold, (mean, coef) in enumerate(zip(self.fold_mean, self.fold_coef, strict=True)):
+            inside = np.flatnonzero(folds == fold)
+            for block in blocks(len(inside)):
+                rows = inside[block]
+                out[rows] = self.columns(X[rows]) @ coef.T.astype(np.float32) - coef @ mean
+        return out
+
+
+def fitted(rows: Scored, *, room: Room | None = None, with_pairs: bool = False) -> Linear:
+    """The effects; with `with_pairs` also products of two features, with `room` less where outcomes cannot move."""
+    basis, pairs = Basis.of(rows.X, rows.weight), _no_pairs(rows.folds)
+    if with_pairs:
+        pairs = screened(basis, rows.X, rows.contrasts, weight=rows.weight, folds=rows.folds)
+        basis = basis.with_pairs(pairs.features)
+
+    def columns(X: Floats) -> Columns32:
+        return made_columns(basis, room, X)
+
+    products = fold_products(columns, rows.X, rows.contrasts, weight=rows.weight, folds=rows.folds)
+    total = products.sum(axis=0)
+    q = products.shape[1] - 1 - rows.contrasts.shape[1]
+    whole = Moments.of(total, q)
+    prior = Prior.of(
+        column_noise(columns, rows.X, rows.contrasts, weight=rows.weight, groups=rows.groups, moments=whole)
+    )
+    parts = [*(Moments.of(total - own, q) for own in products), whole]
+    slopes = np.array([_slopes(part, whole, prior, pairs, model, q) for model, part in enumerate(parts)])
+    return Linear(
+        basis=basis,
+        room=room,
+        mean=whole.mean,
+        variance=np.diag(whole.spread).copy(),
+        coef=slopes.mean(axis=0),
+        fold_mean=np.array([part.mean for part in parts[:-1]]),
+        fold_coef=slopes[:-1],
+    )
+
+
+def mixed(parts: Sequence[Linear], weights: Sequence[float], X: Floats) -> Floats:
+    """Weighted sum of the deviations of models of the same features, (n, K); columns are made once for all."""
+    used = [(part, weight) for part, weight in zip(parts, weights, strict=True) if weight != 0.0 and part.coef.any()]
+    out = np.zeros((len(X), len(parts[0].coef)))
+    singles = replace(parts[0].basis, pairs=np.empty((0, 2), dtype=np.intp))
+    for rows in blocks(len(X) if used else 0):
+        columns = singles(X[rows])
+        for part, weight in used:
+            out[rows] += weight * part.of_singles(columns)
+    return out
+
+
+def made_columns(basis: Basis, room: Room | None, X: Floats) -> Columns32:
+    """Columns of the basis, times the room of each row and after the room itself where rows differ in it."""
+    columns = basis(X)
+    space = None if room is None else room(columns[:, : basis.n_single])
+    return columns if space is None else np.hstack([space[:, None], columns * space[:, None]])
+
+
+def _slopes(part: Moments, whole: Moments, prior: Prior, pairs: Pairs, model: int, q: int) -> Floats:
+    """Slopes of one model, (K, q)."""
+    m = len(pairs.features)
+    kind = np.r_[np.zeros(q - m, dtype=np.intp), np.ones(m, dtype=np.intp)]
+    slopes = shrunk(
+        part.spread,
+        part.cross,
+        prior,
+        more_noise=whole.mass / part.mass,
+        kind=kind,
+        allowed=np.r_[np.ones(q - m, dtype=bool), pairs.allowed[model]],
+        unseen=np.r_[0.0, pairs.n_left_out[model]],
+    )
+    return slopes.T
+
+
+def _no_pairs(folds: Indices) -> Pairs:
+    n_models = int(folds.max()) + 2
+    return Pairs(np.empty((0, 2), dtype=np.intp), np.ones((n_models, 0), dtype=bool), np.zeros(n_models))
