@@ -5,7 +5,8 @@ What choosers see is read off the simulator's own drops: lifts with readings mis
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -15,11 +16,14 @@ from numpy.typing import NDArray
 
 from benchmarks._loop_effects import KINDS, MEDIUM, planted_traits
 from nudges.domain import Stream
+from nudges.sources._borough_bins import TAGS, Collected
+from nudges.sources._borough_tickets import LOADS
 from nudges.sources.synthetic import Borough, WeekFacts
 from nudges.weeks import Week
 
 Floats = NDArray[np.float64]
 Arms = NDArray[np.intp]
+Counts = NDArray[np.int8]
 
 FIRST = Week.parse("2026-W10")
 """The week in which the first messages go out."""
@@ -54,17 +58,26 @@ FEATURES = (
 """What a council knows of a home, by the names of `tables.features`."""
 
 
+class Kerb(Borough):
+    """The demo borough without its weighbridge, which no chooser looks at and takes half of the time."""
+
+    def _facts(self, week: Week, collected: Mapping[Stream, Collected]) -> WeekFacts:  # noqa: ARG002
+        lifts = pa.concat_tables([table for done in collected.values() for table in done.lifts])
+        tags = pa.concat_tables([TAGS.empty_table(), *(table for done in collected.values() for table in done.tags)])
+        return WeekFacts(lifts, tags, LOADS.empty_table())
+
+
 @dataclass(slots=True)
 class Seen:
     """What one stream's drops say, each (weeks, n): grams lifted, and collections planned, emptied and unknown."""
 
     grams: Floats
-    planned: NDArray[np.int8]
-    out: NDArray[np.int8]
-    void: NDArray[np.int8]
+    planned: Counts
+    out: Counts
+    void: Counts
 
     @classmethod
-    def blank(cls, weeks: int, planned: NDArray[np.int8]) -> Seen:
+    def blank(cls, planned: Counts) -> Seen:
         """Nothing recorded yet."""
         return cls(np.zeros(planned.shape), planned, np.zeros_like(planned), np.zeros_like(planned))
 
@@ -77,60 +90,51 @@ class World:
         borough: the simulator.
         ids: (n,) households of the campaign, which are its units.
         rows: (n,) their positions among the borough's households.
+        units: (n,) and among its units.
+        fixed: features that do not change.
         seen: what drops said so far by stream, weeks counted from `start`.
         tags, missed, excess: (weeks, n) counts of all streams.
+        lived: weeks lived through.
     """
 
     borough: Borough
     start: Week
     ids: pa.Array
     rows: NDArray[np.int64]
-    fixed: dict[str, Floats]
-    seen: dict[Stream, Seen]
-    tags: NDArray[np.int8]
-    missed: NDArray[np.int8]
-    excess: NDArray[np.int8]
     units: NDArray[np.int64]
+    fixed: Mapping[str, Floats]
+    seen: Mapping[Stream, Seen]
+    tags: Counts
+    missed: Counts
+    excess: Counts
     lived: int = 0
-    _place: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
 
     @classmethod
     def make(cls, kind: str, *, households: int, seed: int, weeks: int) -> World:
         """A borough with its history lived through, ready for its first messages."""
-        start = FIRST + (-HISTORY)
-        span = HISTORY + weeks
-        effects = KINDS[kind]
-        borough = Borough.make(
-            households=households, seed=seed, start=start, weeks=span, effects=effects, bad_rows=False
+        start, span = FIRST + (-HISTORY), HISTORY + weeks
+        borough = Kerb.make(
+            households=households, seed=seed, start=start, weeks=span, effects=KINDS[kind], bad_rows=False
         )
         planted_traits(borough)
-        table = borough.households
-        mobiles = borough.contacts.filter(pc.equal(borough.contacts["medium"], MEDIUM))["household_id"]
-        own = pc.is_null(table["bin_store_id"])
-        rows = np.flatnonzero(pc.and_(own, pc.is_in(table["household_id"], value_set=mobiles.combine_chunks())))
-        homes = table.take(pa.array(rows))
+        rows = _campaign(borough)
+        homes = borough.households.take(pa.array(rows))
         ids = homes["household_id"].combine_chunks()
         shape = (span, len(rows))
-        seen = {
-            stream: Seen.blank(span, _planned(borough.calendar, stream, homes[f"{stream}_round_id"], start, span))
-            for stream in _STREAMS
-        }
-        lived = (np.datetime64(FIRST.monday) - homes["moved_in_on"].to_numpy()) / np.timedelta64(7, "D")
         world = cls(
             borough=borough,
             start=start,
             ids=ids,
             rows=rows,
-            fixed={
-                "has_garden_service": homes["garden_round_id"].is_valid().to_numpy().astype(float),
-                "tenure_weeks": np.floor(lived),
-                "deprivation_decile": homes["deprivation_decile"].to_numpy().astype(float),
+            units=_positions(ids, pa.array(borough.truth.units)),
+            fixed=_register(homes),
+            seen={
+                stream: Seen.blank(_planned(borough.calendar, stream, homes[f"{stream}_round_id"], start, span))
+                for stream in _STREAMS
             },
-            seen=seen,
             tags=np.zeros(shape, np.int8),
             missed=np.zeros(shape, np.int8),
             excess=np.zeros(shape, np.int8),
-            units=_positions(ids, pa.array(borough.truth.units)),
         )
         for _ in range(HISTORY):
             world.live(np.zeros(len(rows), np.intp), ())
@@ -188,7 +192,7 @@ class World:
         now, residual = self.lived, self.seen[Stream.RESIDUAL]
         since = {n: slice(now - n, now) for n in (4, 8, 26)}
         lifts = self.seen[Stream.RECYCLING].out[since[26]].sum(axis=0)
-        mean, spread, trend = _moments(residual, since[26])
+        spread, trend = _moments(residual, since[26])
         known = {
             "residual_kg_last": _newest(residual, now),
             **{f"residual_kg_mean_{n}w": _kilos(residual, since[n]) for n in (4, 8, 26)},
@@ -214,9 +218,25 @@ def _positions(ids: pa.Array | pa.ChunkedArray, among: pa.Array) -> NDArray[np.i
     return np.asarray(found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy())
 
 
-def _planned(
-    calendar: pa.Table, stream: Stream, round_id: pa.ChunkedArray, start: Week, weeks: int
-) -> NDArray[np.int8]:
+def _campaign(borough: Borough) -> NDArray[np.int64]:
+    """Positions of the households with bins of their own and a mobile number."""
+    mobiles = borough.contacts.filter(pc.equal(borough.contacts["medium"], MEDIUM))["household_id"].combine_chunks()
+    table = borough.households
+    inside = pc.and_(pc.is_null(table["bin_store_id"]), pc.is_in(table["household_id"], value_set=mobiles))
+    return np.flatnonzero(inside.to_numpy())
+
+
+def _register(homes: pa.Table) -> dict[str, Floats]:
+    """Features that come from the register alone."""
+    lived = (np.datetime64(FIRST.monday) - homes["moved_in_on"].to_numpy()) / np.timedelta64(7, "D")
+    return {
+        "has_garden_service": homes["garden_round_id"].is_valid().to_numpy().astype(np.float64),
+        "tenure_weeks": np.floor(lived),
+        "deprivation_decile": homes["deprivation_decile"].to_numpy().astype(np.float64),
+    }
+
+
+def _planned(calendar: pa.Table, stream: Stream, round_id: pa.ChunkedArray, start: Week, weeks: int) -> Counts:
     """Collections planned for each home in each week, (weeks, n)."""
     rows = calendar.filter(pc.equal(calendar["stream"], str(stream)))
     names = pc.unique(rows["round_id"])
@@ -249,8 +269,8 @@ def _newest(seen: Seen, now: int) -> Floats:
     return np.where(seen.void[newest, home] > 0, np.nan, seen.grams[newest, home] / 1000)
 
 
-def _moments(seen: Seen, weeks: slice) -> tuple[Floats, Floats, Floats]:
-    """Mean, spread and slope of kg over known collections, each (n,)."""
+def _moments(seen: Seen, weeks: slice) -> tuple[Floats, Floats]:
+    """Spread and slope by week of kg over known collections, each (n,)."""
     known = (seen.planned[weeks] > 0) & (seen.void[weeks] == 0)
     kg = seen.grams[weeks] / 1000 * known
     count = known.sum(axis=0)
@@ -258,4 +278,4 @@ def _moments(seen: Seen, weeks: slice) -> tuple[Floats, Floats, Floats]:
     off = np.where(known, kg - mean, 0.0)
     time = np.arange(known.shape[0])[:, None] - known.shape[0]
     late = np.where(known, time - _share((time * known).sum(axis=0), count), 0.0)
-    return mean, np.sqrt(_share((off**2).sum(axis=0), count)), _share((late * off).sum(axis=0), (late**2).sum(axis=0))
+    return np.sqrt(_share((off**2).sum(axis=0), count)), _share((late * off).sum(axis=0), (late**2).sum(axis=0))

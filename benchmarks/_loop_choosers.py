@@ -29,7 +29,7 @@ class Turn:
     Attributes:
         X: (n, features) known before.
         arm: (n,) given.
-        propensity: (n, arms) given that the home is not in the control lane.
+        propensity: (n, arms) over all lanes in the first turn, later given that the home is not in the control lane.
         y: (n,) residual kg a week over the turn.
     """
 

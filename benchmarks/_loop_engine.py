@@ -64,7 +64,7 @@ class Engine:
                 estimators.load(self.estimator),
                 prices,
                 seed=SEED,
-                looks=setting.turns - 1,
+                looks=setting.turns,
                 earlier=self._earlier,
                 week=turn * TURN_WEEKS,
             )
@@ -80,11 +80,10 @@ class Engine:
         if allowed is not None:
             is_stopped = (policy_arm > 0) & ~np.take_along_axis(allowed, np.maximum(policy_arm, 0)[:, None], 1)[:, 0]
             policy_arm = np.where(is_stopped, 0, policy_arm)
-        arm = draws.given_arms(
-            placed(world, setting.seed, turn), policy_arm, N_ARMS, mixture=mixture, allowed=allowed
-        )
+        arm = draws.given_arms(placed(world, setting.seed, turn), policy_arm, N_ARMS, mixture=mixture, allowed=allowed)
+        shares = OUTSIDE if turn else SHARES
         chance = draws.propensities(
-            policy_arm, N_ARMS, shares=OUTSIDE, holdout_share=0.0, mixture=mixture, allowed=allowed
+            policy_arm, N_ARMS, shares=shares, holdout_share=0.0, mixture=mixture, allowed=allowed
         )
         return Choice(arm, chance, policy)
 
@@ -118,15 +117,21 @@ class Engine:
 def segments(X: Floats) -> dict[str, Flags]:
     """Groups in which harm and fairness are looked at."""
     decile = X[:, FEATURES.index("deprivation_decile")]
-    return {"most deprived": decile <= 3, "least deprived": decile >= 8}
+    return {"most deprived areas": decile <= 3}
 
 
 def _evidence(setting: Setting) -> Evidence:
-    """Every home and turn outside the control lane with a known outcome and a chance of every arm."""
+    """Closed rows as the learn step has them: with a known outcome and a chance of every arm.
+
+    The control lane, drawn once, is part of the first turn's trial; later rows are those outside it.
+    """
     past = setting.past
     n = len(setting.is_control)
     keep = np.concatenate(
-        [~setting.is_control & np.isfinite(turn.y) & (turn.propensity > 0).all(axis=1) for turn in past]
+        [
+            (~setting.is_control | (number == 0)) & np.isfinite(turn.y) & (turn.propensity > 0).all(axis=1)
+            for number, turn in enumerate(past)
+        ]
     )
     X = np.concatenate([turn.X for turn in past])[keep]
     return Evidence(

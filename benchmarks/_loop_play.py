@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from benchmarks._loop_borough import FIRST, HISTORY, TURN_WEEKS, World
 from benchmarks._loop_choosers import BestArm, Chooser, KnownArm, Oracle, Setting, Thompson, Turn, Uniform
 from benchmarks._loop_effects import COST_PENCE, TEMPLATES
-from benchmarks._loop_engine import Engine, control_lane
+from benchmarks._loop_engine import ESTIMATOR, Engine, control_lane
 from nudges.domain import Council
-from nudges.errors import UnsupportedError
-from nudges.measuring import unit_ancova
+from nudges.measuring import Effect, unit_ancova
 from nudges.money import residual_pence_per_tonne
 from nudges.settings import load_council
 from nudges.starter import starter_folder
 
 Floats = NDArray[np.float64]
+ENGINE = "this engine"
 
 CHOOSERS: Mapping[str, Callable[[], Chooser]] = {
     "uniform": Uniform,
     "best-single-arm": BestArm,
     "12-week pilot, best arm or none": lambda: BestArm(pilot=3, may_stop=True),
-    "this engine": Engine,
+    ENGINE: Engine,
     "Thompson without features": Thompson,
     "truly best arm, known": KnownArm,
     "oracle": Oracle,
@@ -66,54 +66,59 @@ class Lived:
         return self.low <= self.truth <= self.high
 
 
-@cache
-def _council() -> Council:
-    return load_council(starter_folder())
-
-
-def live(kind: str, seed: int, chooser: str, *, households: int, weeks: int) -> Lived:
+def live(kind: str, seed: int, chooser: str, *, households: int, weeks: int, estimator: str = ESTIMATOR) -> Lived:
     """Live through a borough with one chooser; the same seed has the same homes, noise and control lane for all."""
     begun = time.process_time()
     world = World.make(kind, households=households, seed=seed, weeks=weeks)
-    setting = Setting(
-        is_control=control_lane(world, seed),
-        pence_per_kg=residual_pence_per_tonne(_council(), FIRST.monday) / 1000,
-        turns=weeks // TURN_WEEKS,
-        seed=seed,
-    )
-    decides = CHOOSERS[chooser]()
-    before = world.outcome(0, HISTORY)
-    pence, cost, policies = np.zeros(weeks), np.zeros(weeks), []
-    avoided = np.zeros(world.size)
-    for turn in range(setting.turns):
-        X = world.features()
-        choice = decides.choose(turn, world, X, setting)
-        policies.append(choice.policy)
-        for week in range(turn * TURN_WEEKS, (turn + 1) * TURN_WEEKS):
-            arm = choice.arm if week % TURN_WEEKS == 0 else np.zeros_like(choice.arm)
-            kg = world.live(arm, TEMPLATES)
-            avoided += kg
-            cost[week] = COST_PENCE[arm].mean()
-            price = residual_pence_per_tonne(_council(), (FIRST + week).monday) / 1000
-            pence[week] = kg.mean() * price - cost[week]
-        y = world.outcome(HISTORY + turn * TURN_WEEKS, TURN_WEEKS)
-        setting.past.append(Turn(X, choice.arm, choice.propensity, y))
-    treated = ~setting.is_control
-    after = world.outcome(HISTORY, weeks)
-    known = np.isfinite(after)
-    effect = unit_ancova(after[known], before[known], treated[known])
-    truth = -avoided[known & treated].mean() / weeks
+    setting = Setting(control_lane(world, seed), price(0), weeks // TURN_WEEKS, seed)
+    decides = Engine(estimator) if chooser == ENGINE else CHOOSERS[chooser]()
+    kg, cost = np.zeros((weeks, world.size)), np.zeros(weeks)
+    policies = [_turn(world, decides, setting, turn, kg, cost) for turn in range(setting.turns)]
+    effect, known = _measured(world, setting, weeks)
+    prices = np.array([price(week) for week in range(weeks)])
     return Lived(
         kind=kind,
         seed=seed,
         chooser=chooser,
-        pence=pence,
+        pence=kg.mean(axis=1) * prices - cost,
         cost=cost,
         policies=tuple(policies),
         estimate=effect.estimate,
         low=effect.ci_low,
         high=effect.ci_high,
-        truth=truth,
+        truth=-float(kg[:, known & ~setting.is_control].mean()),
         homes=world.size,
         cpu_s=time.process_time() - begun,
     )
+
+
+@cache
+def price(week: int) -> float:
+    """Pence a kg of residual avoided in a week of the year is worth to the starter's council."""
+    return residual_pence_per_tonne(_council(), (FIRST + week).monday) / 1000
+
+
+@cache
+def _council() -> Council:
+    return load_council(starter_folder())
+
+
+def _turn(world: World, decides: Chooser, setting: Setting, turn: int, kg: Floats, cost: Floats) -> str:
+    """Choose and live through one turn; puts kg avoided (weeks, n) and pence a home (weeks,) into their places."""
+    X = world.features()
+    choice = decides.choose(turn, world, X, setting)
+    silence = np.zeros_like(choice.arm)
+    first = turn * TURN_WEEKS
+    for week in range(first, first + TURN_WEEKS):
+        kg[week] = world.live(choice.arm if week == first else silence, TEMPLATES)
+    cost[first] = COST_PENCE[choice.arm].mean()
+    y = world.outcome(HISTORY + first, TURN_WEEKS)
+    setting.past.append(Turn(X, choice.arm, choice.propensity, y))
+    return choice.policy
+
+
+def _measured(world: World, setting: Setting, weeks: int) -> tuple[Effect, NDArray[np.bool_]]:
+    """Campaign against control lane over the year as `measure` does it, and who has an outcome."""
+    before, after = world.outcome(0, HISTORY), world.outcome(HISTORY, weeks)
+    known = np.isfinite(after)
+    return unit_ancova(after[known], before[known], ~setting.is_control[known]), known

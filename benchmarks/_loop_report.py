@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from benchmarks._loop_borough import TURN_WEEKS
-from benchmarks._loop_play import Lived
+from benchmarks._loop_play import ENGINE, Lived
 
 Floats = NDArray[np.float64]
-ENGINE, BEST, ORACLE = "this engine", "best-single-arm", "oracle"
+BEST, ORACLE = "best-single-arm", "oracle"
 POUNDS = 10.0
 """Pence a home to pounds a thousand homes."""
 
@@ -46,7 +46,9 @@ def by_seed(lived: Sequence[Lived], choosers: Sequence[str]) -> str:
         pounds = " | ".join(f"{runs[c].pence.sum() * POUNDS:+.0f}" if c in runs else "-" for c in choosers)
         engine = runs.get(ENGINE)
         arm, model = (_opened(engine, word) for word in ("arm:", "model")) if engine else ("-", "-")
-        lines.append(f"| {seed} | {pounds} | {arm} / {model} | {engine.policies[-1].split(',')[0] if engine else '-'} |")
+        lines.append(
+            f"| {seed} | {pounds} | {arm} / {model} | {engine.policies[-1].split(',')[0] if engine else '-'} |"
+        )
     return "\n".join(lines)
 
 
@@ -95,7 +97,9 @@ def differences(lived: Sequence[Lived], other: str) -> Floats:
 
 def covered(lived: Sequence[Lived]) -> str:
     """How often the interval of campaign against control lane holds what was planted, by kind and chooser."""
-    lines = ["| borough | chooser | homes | held the truth | share ± simulation error | exact 95 % | truth kg | bias kg"]
+    lines = [
+        "| borough | chooser | homes | held the truth | share ± simulation error | exact 95 % | truth kg | bias kg"
+    ]
     lines[0] += " | sd of the error / mean standard error |"
     lines.append("|---|---|---:|---|---|---|---:|---:|---:|")
     for kind, chooser in sorted({(run.kind, run.chooser) for run in lived}):
@@ -106,8 +110,9 @@ def covered(lived: Sequence[Lived]) -> str:
         miss = np.array([run.estimate - run.truth for run in own])
         spread = miss.std(ddof=1) / np.mean([(run.high - run.low) / 3.92 for run in own]) if n > 1 else math.nan
         homes, truth = np.mean([run.homes for run in own]), np.mean([run.truth for run in own])
+        error = math.sqrt(share * (1 - share) / n)
         lines.append(
-            f"| {kind} | {chooser} | {homes:,.0f} | {held} of {n} | {share:.1%} ± {math.sqrt(share * (1 - share) / n):.1%} "
+            f"| {kind} | {chooser} | {homes:,.0f} | {held} of {n} | {share:.1%} ± {error:.1%} "
             f"| {exact.low:.1%} to {exact.high:.1%} | {truth:+.3f} | {_mean(miss, 4)} | {spread:.2f} |"
         )
     return "\n".join(lines)

@@ -47,7 +47,7 @@ class Part:
 
 
 PARTS = (
-    Part("null", "none", 40_000, 200, (0.0,)),
+    Part("null", "none", 20_000, 200, (0.0,)),
     Part("error", "none", 20_000, 500, (0.0, 1.0)),
     Part("power", "weak", 150_000, 40, (0.0,)),
 )
@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=[part.name for part in PARTS])
     parser.add_argument("--runs", type=int, help="runs of each part instead of 200, 500 and 40")
     parser.add_argument("--first", type=int, default=1, help="first seed")
-    parser.add_argument("--rows", type=int, help="rows of a run instead of 40,000, 20,000 and 150,000")
+    parser.add_argument("--rows", type=int, help="rows of a run instead of 20,000, and 150,000 in power")
     parser.add_argument("--estimator", default="causal_stack")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="a file of runs, one JSON a line, read and added to")

@@ -4,7 +4,7 @@ The borough is the demo's (`sources.synthetic`, 20,000 households) with 26 weeks
 with bins of its own and a mobile number. A year is 52 weeks, 13 turns of four; each turn's text goes out in its first
 week. What choosers see is read off the drops (lifts with readings missing, fortnightly rounds, tags) and the register.
 
-Kinds of borough (`_loop_effects`), the demo's three messages at 3 to 4 pence, residual priced by the starter's `council.toml`:
+Kinds of borough (`_loop_effects`); the demo's three messages at 3 to 4 pence, residual at the starter's prices:
     mixed: the demo's strengths, each message about a trait of its own: a reminder of the day helps homes that miss
         recycling days, a street norm homes above their street's mean and harms those below it (boomerang), a food
         message homes that do not use the caddy. Half of the homes respond, 3 % do the opposite, one text in eight is
@@ -37,10 +37,12 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from statistics import mean
 
 from benchmarks._loop_effects import KINDS
-from benchmarks._loop_play import CHOOSERS, Lived, live
-from benchmarks._loop_report import BEST, ENGINE, by_seed, covered, earned, over_time, sentence
+from benchmarks._loop_engine import ESTIMATOR
+from benchmarks._loop_play import CHOOSERS, ENGINE, Lived, live
+from benchmarks._loop_report import BEST, by_seed, covered, earned, over_time, sentence
 from benchmarks.meter import machine
 
 WEEKS = 52
@@ -50,33 +52,34 @@ PILOT = "12-week pilot, best arm or none"
 def main() -> None:
     """Live through the seeds and print Markdown."""
     wanted = _arguments()
-    if wanted.coverage:
-        seeds = range(wanted.first_seed, wanted.first_seed + wanted.coverage)
-        lived = played(wanted.kinds, seeds, [ENGINE], households=wanted.households, jobs=wanted.jobs)
-        print(f"{wanted.coverage} seeds a kind, {wanted.households:,} households, {WEEKS} weeks. {machine()}\n")
-        print(covered(lived))
-        return
-    seeds = range(wanted.first_seed, wanted.first_seed + wanted.seeds)
-    lived = played(wanted.kinds, seeds, list(CHOOSERS), households=wanted.households, jobs=wanted.jobs)
-    homes = sum(run.homes for run in lived) / len(lived)
-    cpu = sum(run.cpu_s for run in lived if run.chooser == ENGINE) / max(sum(r.chooser == ENGINE for r in lived), 1)
-    print(f"Seeds {seeds[0]} to {seeds[-1]}, {wanted.households:,} households, {homes:,.0f} homes in the campaign,", end=" ")
-    print(f"{WEEKS} weeks; the engine's year takes {cpu:.0f} CPU-seconds. {machine()}")
-    for kind in wanted.kinds:
-        own = [run for run in lived if run.kind == kind]
-        print(f"\n### {kind}\n\n{earned(own, CHOOSERS)}\n\n{by_seed(own, list(CHOOSERS))}\n\n{over_time(own)}\n")
-        print(f"{sentence(own, BEST)} {sentence(own, PILOT)}")
+    count, choosers = (wanted.coverage, [ENGINE]) if wanted.coverage else (wanted.seeds, list(CHOOSERS))
+    seeds = range(wanted.first_seed, wanted.first_seed + count)
+    lived = played(wanted.kinds, seeds, choosers, wanted)
+    engine = [run for run in lived if run.chooser == ENGINE]
+    print(
+        f"Seeds {seeds[0]} to {seeds[-1]}, {wanted.households:,} households, {mean(r.homes for r in lived):,.0f}",
+        end=" ",
+    )
+    print(f"homes in the campaign, {WEEKS} weeks, {wanted.estimator}; a year of the engine takes", end=" ")
+    print(f"{mean(run.cpu_s for run in engine):.0f} CPU-seconds. {machine()}")
+    if not wanted.coverage:
+        for kind in wanted.kinds:
+            own = [run for run in lived if run.kind == kind]
+            print(f"\n### {kind}\n\n{earned(own, choosers)}\n\n{by_seed(own, choosers)}\n\n{over_time(own)}\n")
+            print(f"{sentence(own, BEST)} {sentence(own, PILOT)}")
     print(f"\n### Intervals\n\n{covered([run for run in lived if run.chooser in (ENGINE, BEST)])}")
 
 
 def played(
-    kinds: Sequence[str], seeds: Sequence[int], choosers: Sequence[str], *, households: int, jobs: int
+    kinds: Sequence[str], seeds: Sequence[int], choosers: Sequence[str], wanted: argparse.Namespace
 ) -> list[Lived]:
     """Every kind, seed and chooser, a process each."""
     begun, lived = time.perf_counter(), []
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(wanted.jobs) as pool:
         work = [
-            pool.submit(live, kind, seed, chooser, households=households, weeks=WEEKS)
+            pool.submit(
+                live, kind, seed, chooser, households=wanted.households, weeks=WEEKS, estimator=wanted.estimator
+            )
             for kind in kinds
             for seed in seeds
             for chooser in choosers
@@ -96,6 +99,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--households", type=int, default=20_000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--estimator", default=ESTIMATOR)
     parser.add_argument("--coverage", type=int, default=0, help="seeds of the engine alone, for its interval")
     return parser.parse_args()
 

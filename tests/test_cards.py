@@ -113,6 +113,7 @@ def test_the_page_stands_alone_and_says_everything(chosen):
         "Are predictions right in size?",
         "What each budget brings",
         "How groups are treated",
+        "A rule in two questions",
         "Checks",
         "Limits",
     ):

@@ -212,7 +212,11 @@ def test_the_rule_at_the_price_is_the_allocation_but_for_the_margin():
     benefit[:, 0] = 0
     cost = np.array([0, 2.4, 1.0])
     found = allocate_priced(benefit, cost, budget_pence=2_000)
-    assert (at_price(benefit, cost, found.price_per_penny) != found.arm).sum() <= 3
+    rule = at_price(benefit, cost, found.price_per_penny)
+    moved = np.flatnonzero(rule != found.arm)
+    assert len(moved) <= 20  # a few units at the margin use up the last pennies
+    value = benefit - found.price_per_penny * cost
+    assert (value[moved, rule[moved]] - value[moved, found.arm[moved]]).sum() <= found.gap_pence + 1e-9
 
 
 def test_a_city_in_a_second():

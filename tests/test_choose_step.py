@@ -238,6 +238,9 @@ def test_postgresql_chooses_and_learns_the_same(ws, tmp_path, new_postgres):
         choose(each, WEEK, now=NOW)
         choose(each, WEEK, now=NOW)
         learn(each, WEEK + 1, now=NOW)
+        settle(each, WEEK + 1, homes(N + 100, stores=20))
+        choose(each, WEEK + 1, now=NOW)
+    assert assignments(other, WEEK + 1).to_pylist() == assignments(ws, WEEK + 1).to_pylist()
     assert assignments(other, WEEK).to_pylist() == assignments(ws, WEEK).to_pylist()
     assert (audience(other, WEEK)["reason"] == audience(ws, WEEK)["reason"]).all()
     cards = [each.ledger.select("SELECT policy, card FROM cards").to_pylist() for each in (ws, other)]

@@ -89,6 +89,8 @@ def test_segments(nudges: Nudges, town: Path, week: Week) -> None:
 def test_plan_prints_waterfall_cost_and_words(nudges: Nudges, town: Path, week: Week) -> None:
     said = nudges(town, "plan", "less_rubbish", "--week", str(week))
     assert said.code == 0, said.err
+    assert "Turn 2 of 12, to " in said.out  # a demo council writes every week
+    assert "every message equally often" in said.out
     for words in ("in segment", "contactable", "less holdout", "less control", "to send", "£", "fragments", "Stop: "):
         assert words in said.out
     assert "Smallest effect it could detect" in said.out
@@ -123,6 +125,21 @@ def test_preview_of_a_campaign_shows_real_households(nudges: Nudges, town: Path,
     samples = nudges(town, "preview", "less_rubbish", "--week", str(week), "--json").json
     assert samples
     assert all(sample["who"].startswith("household ") for sample in samples)
+    assert all("lane of turn 2, chance of this arm 0." in sample["who"] for sample in samples)
+
+
+def test_card_says_what_was_learned_and_why(nudges: Nudges, town: Path, week: Week, tmp_path: Path) -> None:
+    said = nudges(town, "card", "less_rubbish", "--week", str(week))
+    assert said.code == 0, said.err
+    assert "# Model card: Less in the rubbish bin" in said.out
+    assert "Cold start" in said.out
+    card = nudges(town, "card", "less_rubbish", "--week", str(week), "--json").json
+    assert (card["campaign"], card["policy"]) == ("less_rubbish", "uniform")
+    page = tmp_path / "card.html"
+    assert str(page) in nudges(town, "card", "less_rubbish", "--week", str(week), "--html", str(page)).out
+    assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+    missing = nudges(town, "card", "less_rubbish", "--week", "2020-W01")
+    assert (missing.code, "no model card up to 2020-W01" in missing.err) == (5, True)
 
 
 def test_check(nudges: Nudges, town: Path) -> None:
@@ -169,6 +186,9 @@ def test_report(nudges: Nudges, town: Path, week: Week) -> None:
     page = town / report["facts"]["less_rubbish page"]
     assert page.stem == str(week)
     assert page.exists()
+    card = town / report["facts"]["less_rubbish model card"]
+    assert card.name.endswith("-card.html")
+    assert "Model card" in card.read_text("utf-8")
 
 
 def test_why_tells_the_whole_trail(nudges: Nudges, town: Path) -> None:
@@ -179,6 +199,9 @@ def test_why_tells_the_whole_trail(nudges: Nudges, town: Path) -> None:
     for title in ("Holdout draw", "Segments:", "Features", "Decisions", "Draws", "Messages", "Events", "Outcomes"):
         assert title in said
     trail = nudges(town, "why", household, "--json").json
+    drawn = trail["assignments"][0]
+    assert (drawn["turn"], drawn["drawn_since"]) == (1, drawn["week"])
+    assert drawn["policy"].startswith("every message equally often")
     assert trail["messages"][0]["state"] == "accepted"
     assert trail["outcomes"][0]["campaign"]
 

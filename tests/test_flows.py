@@ -19,10 +19,12 @@ from pydantic import ValidationError
 
 from flows import running
 from flows.forms import BackfillForm, DeliverForm, WeeklyForm, london_moment, week_of
-from flows.running import finished, guard_late, markdown
+from flows.running import finished, guard_late, markdown, publish_cards
 from flows.sweeper import dead_runs
 from nudges.domain import Summary
 from nudges.errors import ConfigError, LateRunError
+from nudges.steps.workspace import open_workspace
+from nudges.weeks import Week
 
 REPO = Path(__file__).parent.parent
 DEPLOYMENTS = {each["name"]: each for each in yaml.safe_load((REPO / "prefect.yaml").read_text())["deployments"]}
@@ -213,3 +215,21 @@ def test_a_run_that_has_only_begun_is_left() -> None:
 def test_a_run_that_a_worker_took_and_never_began() -> None:
     assert swept(run(Pending(timestamp=NOW - timedelta(minutes=10)), minutes=None))
     assert not swept(run(Pending(timestamp=NOW - timedelta(minutes=1)), minutes=None))
+
+
+# --- model cards -------------------------------------------------------------------------------
+
+
+def test_the_model_card_becomes_an_artifact_under_its_own_key(
+    lived_council: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, str]] = []
+    monkeypatch.setattr(running, "create_markdown_artifact", lambda **given: made.append(given))
+    ws = open_workspace(lived_council, {})
+    newest = ws.ledger.select("SELECT MAX(week_no) AS week_no FROM cards")["week_no"][0].as_py()
+    publish_cards(ws, Week(newest), ["less_rubbish"])
+    publish_cards(ws, Week(newest) - 40, None)  # nothing runs, nothing is published
+    ws.ledger.close()
+    assert [each["key"] for each in made] == ["nudges-card-less-rubbish"]
+    assert "# Model card: Less in the rubbish bin" in made[0]["markdown"]
+    assert made[0]["description"]

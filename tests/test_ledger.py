@@ -74,6 +74,7 @@ def assignments(count: int, *, week: Week = WEEK, campaign: str = "spring") -> p
             "draw": np.linspace(0, 0.999, count),
             "propensity": [0.5] * count,
             "is_contactable": [1] * count,
+            "first_week_no": [week.number] * count,
         }
     )
 
@@ -721,8 +722,8 @@ def test_a_stop_is_not_kept_waiting_by_a_bulk_append(ledger: Ledger, url: str) -
     writer.join(30)
     assert writer.exitcode == 0
     assert max(waits) < 1.0
-    counts = ledger.select("SELECT (SELECT COUNT(*) FROM stops) AS stops, (SELECT COUNT(*) FROM assignments) AS n")
-    assert counts.to_pylist() == [{"stops": len(waits), "n": 200_000}]
+    counts = ledger.select("SELECT (SELECT COUNT(*) FROM stops) AS stopped, (SELECT COUNT(*) FROM assignments) AS n")
+    assert counts.to_pylist() == [{"stopped": len(waits), "n": 200_000}]
 
 
 def _append_and_never_finish(url: str, ready: Any) -> None:
@@ -764,3 +765,34 @@ def test_threads_may_read_in_bulk_while_others_write(ledger: Ledger) -> None:
         list(writes)
     assert max(reads) <= 60
     assert ledger.select("SELECT DISTINCT subject FROM audit").num_rows == 60
+
+
+def test_a_ledger_of_before_there_were_turns_is_brought_up_and_keeps_its_rows(tmp_path: Path) -> None:
+    """The tables as the first revision made them, with a choice and an assignment in them."""
+    from alembic import command
+    from alembic.config import Config
+
+    from nudges.ledger import migrating
+
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrating.__file__).parent / "migrations"))
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO choices VALUES ('c', 1400, '[\"control\", \"a\"]', 0.05, 0.25, 0.35, 0.4, 'uniform', 0.0, "
+            "'2026-11-02 06:00:00')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO assignments VALUES ('c', 1400, 'H1', 'H1', 'learn', 'a', '*', 0.5, 0.3, 1)"
+        )
+    engine.dispose()
+    ledger = Ledger.open(url)
+    [choice] = ledger.select("SELECT * FROM choices").to_pylist()
+    assert (choice["policy"], choice["turn"], choice["stops"]) == ("uniform", None, None)
+    [row] = ledger.select("SELECT * FROM assignments").to_pylist()
+    assert (row["arm"], row["first_week_no"]) == ("a", None)
+    test_models_equal_migrations(ledger)
+    ledger.close()

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from benchmarks._loop_borough import FEATURES, FIRST, HISTORY, TURN_WEEKS, World
-from benchmarks._loop_choosers import Oracle, Setting, Turn, Uniform, any_message, constant, drawn, net_pence, true_pence
+from benchmarks._loop_choosers import (
+    Oracle,
+    Setting,
+    Turn,
+    Uniform,
+    any_message,
+    constant,
+    drawn,
+    net_pence,
+    true_pence,
+)
 from benchmarks._loop_effects import ARMS, COST_PENCE, TEMPLATES
 from benchmarks._loop_engine import SHARES, Engine, control_lane
 from benchmarks._loop_play import live
@@ -112,10 +122,11 @@ def test_the_engine_draws_every_arm_by_the_chances_it_reports():
         outside = ~setting.is_control
         assert not choice.arm[setting.is_control].any()
         assert choice.propensity.sum(axis=1) == pytest.approx(1)
-        assert choice.propensity.min() >= SHARES.learn / (1 - SHARES.control) / len(ARMS) - 1e-12
-        expected = choice.propensity[outside].sum(axis=0)
-        error = np.sqrt((choice.propensity * (1 - choice.propensity))[outside].sum(axis=0))
-        found = np.bincount(choice.arm[outside], minlength=len(ARMS))
+        assert choice.propensity.min() >= SHARES.learn / len(ARMS) - 1e-12
+        drawn_now = outside if turn else np.ones(world.size, dtype=bool)
+        expected = choice.propensity[drawn_now].sum(axis=0)
+        error = np.sqrt((choice.propensity * (1 - choice.propensity))[drawn_now].sum(axis=0))
+        found = np.bincount(choice.arm[drawn_now], minlength=len(ARMS))
         assert (np.abs(found - expected) < 4.5 * error).all()
         lived_turn(world, choice)
         setting.past.append(Turn(X, choice.arm, choice.propensity, world.outcome(HISTORY + turn * 4, 4)))

@@ -299,4 +299,3 @@ def test_the_same_worth_goes_to_the_lowest_ties(tmp_path):
     assert 0 < texts.sum() < N / 2
     assert tie[texts].max() < tie[~texts].min() + 0.01
     ws.ledger.close()
-

@@ -18,6 +18,7 @@ from nudges.uplift import (
     COLD_START_UNITS,
     GATE_FOLDS,
     Detail,
+    Earlier,
     Prices,
     decide,
     net_benefit,
@@ -143,6 +144,32 @@ def test_more_looks_never_open_the_gate():
     assert opened == sorted(opened, reverse=True)
     assert opened[0]
     assert not opened[-1]
+
+
+def remembering(policy):
+    return Earlier(policy, "text", 0, 0, None, None, None)
+
+
+@pytest.mark.parametrize(("policy", "effect"), [("model", lambda x: crossed(x) * 0.8), ("arm:text", same(-1.0, 0.0))])
+def test_what_was_proven_stays_while_its_plain_bound_holds(policy, effect):
+    """So many looks that nothing opens the gate: what is in stays by its 95 % bound, what is out stays out."""
+    rows = evidence(1_200, effect=effect)
+    assert gate(rows, looks=10**12).policy.startswith("mix:")
+    kept = gate(rows, looks=10**12, earlier=remembering(policy))
+    assert kept.policy == policy
+    assert kept.gain.lower_bound > 0
+    nothing = gate(evidence(1_200, seed=1), earlier=remembering(policy))
+    assert nothing.policy != policy
+
+
+def test_none_stays_while_it_is_more_likely_best_than_not():
+    prices = replace(FREE, cost_pence=np.array([0.0, 12.0, 12.0]))
+    rows = evidence(1_200, seed=2)
+    first = gate(rows, prices)
+    assert first.policy.startswith("mix:")
+    assert 0.5 < first.chance_best["control"] < 0.95
+    assert gate(rows, prices, earlier=remembering("none")).policy == "none"
+    assert gate(evidence(1_200, effect=same(-0.8, 0.0)), looks=10**12, earlier=remembering("none")).policy != "none"
 
 
 # --- no row judges what it taught -------------------------------------------------------

@@ -21,7 +21,7 @@ def harms_where(column):
 
 
 def found(rows):
-    return harmful(rows, scored(rows, group_folds(rows.groups, 5, 0)), FREE.pence_per_outcome)
+    return harmful(rows, scored(rows, group_folds(rows.groups, 5, 0)), FREE.pence_per_outcome, 1)
 
 
 def with_segments(rows):

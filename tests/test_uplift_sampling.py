@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
-from nudges.uplift.sampling import chance_best, mixture, posterior, top_two
+from nudges.uplift.sampling import chance_best, mixture, posterior, shares_of, top_two, tried
 
 
 def test_two_arms_by_closed_form():
@@ -53,6 +53,15 @@ def test_a_leader_is_tried_half_of_the_time():
     assert shares == pytest.approx([0.5, 0.25, 0.25])
 
 
+def test_no_message_is_tried_as_often_as_it_may_be_best():
+    """The rest goes to the messages by top-two among themselves: two alike share it evenly."""
+    mean, covariance = np.array([1.0, 0.2, 0.2]), np.diag([1.0, 2.0, 2.0])
+    shares = tried(mean, covariance)
+    none = chance_best(mean, covariance)[0]
+    assert shares == pytest.approx([none, (1 - none) / 2, (1 - none) / 2])
+    assert tried(mean[:2], covariance[:2, :2])[1] == pytest.approx(ndtr(-0.8 / np.sqrt(3)), abs=1e-4)
+
+
 def test_the_posterior_is_clustered():
     """Two rows a unit with the same worth: the covariance of 50 unit means, by hand with n - 1."""
     rng = np.random.default_rng(2)
@@ -73,6 +82,7 @@ def test_a_mixture_sums_to_one_and_names_no_arm_without_a_share(weights):
     assert set(shares) <= set(arms)
     assert sum(round(1_000 * float(share)) for share in shares.values()) == 1_000
     assert all(float(share) > 0 for share in shares.values())
+    assert shares_of(text, arms) == pytest.approx(top_two(np.array(weights) / sum(weights)), abs=0.0011)
 
 
 def test_the_text_of_a_mixture():

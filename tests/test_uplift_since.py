@@ -20,11 +20,11 @@ def gate(rows, **options):
     return decide(rows, FAST, FREE, seed=0, detail=Detail.GATE, **options)
 
 
-def turns(*effects, n=2_000, shift=0.0):
-    """One turn of the same units for each effect; features of the last turn moved by `shift` in the third column."""
+def turns(*effects, n=2_000, shift=0.0, column=1):
+    """One turn of the same units for each effect; a feature of the last turn moved by `shift`."""
     parts = [evidence(n, effect=effect, seed=number) for number, effect in enumerate(effects)]
     x = np.concatenate([part.X for part in parts])
-    x[-n:, 2] += shift
+    x[-n:, column] += shift
     return Evidence(
         X=x,
         y=np.concatenate([part.y for part in parts]),
@@ -125,9 +125,18 @@ def test_features_that_moved_close_the_gate():
     assert gate(still, earlier=before).policy == "model"
     moved = gate(rows, earlier=before)
     assert moved.policy != "model"
-    assert [phrase[:17] for phrase in moved.drift] == ["lifts moved by +0"]
+    assert [phrase[:14] for phrase in moved.drift] == ["kg moved by +0"]
     assert moved.drift[0] in moved.words
     assert gate(rows).closed == moved.closed  # the turns before the newest say the same without a memory
+
+
+def test_a_feature_that_decides_nothing_may_move():
+    """The third feature says nothing of the effect: its drift is told, the model stays."""
+    rows = turns(crossed, crossed, shift=2.0, column=2)
+    decision = gate(rows, earlier=gate(first(rows)).memory)
+    assert decision.policy == "model"
+    assert decision.closed == ""
+    assert [phrase[:16] for phrase in decision.drift] == ["lifts moved by +"]
 
 
 def test_a_feature_that_went_missing_is_a_drift():
@@ -135,15 +144,15 @@ def test_a_feature_that_went_missing_is_a_drift():
     known = rng.normal(size=(500, 2))
     gone = known.copy()
     gone[:250, 1] = np.nan
-    assert drifted(layout_of(known), gone, ("a", "b")) == ("b is unknown in 50% of rows, 0% before",)
-    assert drifted(layout_of(known), known, ("a", "b")) == ()
+    assert drifted(layout_of(known), gone, ("a", "b")) == {1: "b is unknown in 50% of rows, 0% before"}
+    assert drifted(layout_of(known), known, ("a", "b")) == {}
 
 
 def test_few_rows_are_no_drift():
     """A mean of 8 rows is 0.35 standard deviations uncertain, so 0.6 is within the bound of 0.5 + 3 x 0.35."""
     before = layout_of(np.random.default_rng(0).normal(size=(5_000, 1)))
     rows = np.linspace(-1, 1, 8)[:, None] + 0.6
-    assert drifted(before, rows, ("a",)) == ()
+    assert drifted(before, rows, ("a",)) == {}
 
 
 # --- age --------------------------------------------------------------------------------
@@ -161,6 +170,19 @@ def test_a_model_without_fresh_turns_grows_stale():
     assert f"{STALE_WEEKS + 1} weeks" in old.closed
     fresh = gate(turns(crossed, crossed, crossed), week=12 + STALE_WEEKS, earlier=old.memory)
     assert fresh.policy == "model"
+
+
+def test_an_empty_start_leaves_nothing_to_drift_from():
+    """Before any outcome has closed there are no features to remember; later gaps are not news."""
+    rows = turns(crossed, crossed)
+    x = rows.X.copy()
+    x[::2, 4] = np.nan
+    rows = replace(rows, X=x)
+    cold = gate(rows.only(np.zeros(0, dtype=int)), week=1).memory
+    assert (cold.turn, cold.layout) == (-1, None)
+    decision = gate(rows, week=9, earlier=cold)
+    assert decision.drift == ()
+    assert decision.policy == "model"
 
 
 # --- memory -----------------------------------------------------------------------------

@@ -13,10 +13,12 @@ from nudges.choice.allocation import ROUNDING, Allocation, Arms, Coverage, Limit
 from nudges.choice.margin import spend_the_rest
 from nudges.choice.offers import Offers, checked_budget, checked_offers, checked_order
 from nudges.choice.pounds import pound_by_arm
-from nudges.choice.pricing import best, budget_bracket
-from nudges.choice.problem import capacity_limits, constrained
-from nudges.choice.seating import seated, whole_units
+from nudges.choice.pricing import Bracket, best, budget_bracket
+from nudges.choice.problem import Prices, capacity_limits, constrained
+from nudges.choice.seating import seated, touched_up, whole_units
 from nudges.choice.sifting import sifted
+
+_ENOUGH = 5e-7  # of the benefit: a smaller gap is not worth a search
 
 
 def allocate(
@@ -95,22 +97,30 @@ def _within_budget(offers: Offers, budget: float, *, pounds: bool = False) -> Al
     limit = budget * (1.0 + ROUNDING)
     bracket = budget_bracket(offers, limit)
     arm, price = spend_the_rest(offers, bracket, limit), bracket.high
-    spent = offers.spend(arm)
-    moved = np.flatnonzero(arm != bracket.poor)
-    few = offers.take(moved)
-    gains = few.won(arm[moved]) - few.won(bracket.poor[moved])
-    extra = few.paid(arm[moved]) - few.paid(bracket.poor[moved])
-    slack = price * (limit - spent) if price > 0 else 0.0
+    gap = _gap(offers, bracket, arm, limit)
+    if gap > _ENOUGH * abs(float(offers.won(arm).sum())):
+        problem = constrained(offers, budget, limits=(), coverage=(), order=None)
+        arm = touched_up(problem, arm, Prices(np.array([price]), np.zeros(0)))
+        gap = _gap(offers, bracket, arm, limit)
     return Allocation(
         arm=arm,
         price_per_penny=price,
-        spent_pence=spent,
+        spent_pence=offers.spend(arm),
         tolls={},
         subsidies={},
         unmet={},
         pound_by_arm=pound_by_arm(offers, arm) if pounds else np.zeros(offers.n_arms),
-        gap_pence=max(slack - float((gains - price * extra).sum()), 0.0),
+        gap_pence=gap,
     )
+
+
+def _gap(offers: Offers, bracket: Bracket, arm: Arms, limit: float) -> float:
+    """Pence to the bound: what is left of the money at its price, and what moved units lose at the price."""
+    moved = np.flatnonzero(arm != bracket.poor)
+    few, before, now = offers.take(moved), bracket.poor[moved], arm[moved]
+    gain = few.won(now) - few.won(before) - bracket.high * (few.paid(now) - few.paid(before))
+    slack = bracket.high * (limit - offers.spend(arm)) if bracket.high > 0 else 0.0
+    return max(slack - float(gain.sum()), 0.0)
 
 
 def _within_limits(

@@ -11,8 +11,8 @@ from nudges.choice.allocation import Arms, Floats
 from nudges.choice.problem import Prices, Problem
 
 _PASSES = 200
-_TRIES = ((2, 512), (3, 64), (4, 32))  # so many changes at a time, of so many of the cheapest
-_SEATINGS = 65_536  # seatings of the first units that are all tried
+_TRIES = ((2, 512), (3, 64))  # so many changes at a time, of so many of the cheapest
+_SEATINGS = 65_536  # so many seatings are all tried
 _GAIN = 1e-12  # of the largest difference an arm makes; less is rounding
 
 
@@ -43,7 +43,9 @@ def exchanged(problem: Problem, arm: Arms, prices: Prices) -> Arms:
         arm: (n,) arms that keep the limits.
         prices: near those of the best division; they say which changes are cheap enough to try more at a time.
     """
-    arm = _reseated(problem, arm)
+    if all_can_be_tried(problem):
+        return _reseated(problem, arm)
+    arm = arm.copy()
     for _ in range(_PASSES):
         changes = _changes(problem, arm)
         for together, most in _TRIES:
@@ -57,6 +59,11 @@ def exchanged(problem: Problem, arm: Arms, prices: Prices) -> Arms:
             break
         arm = trial
     return arm
+
+
+def all_can_be_tried(problem: Problem) -> bool:
+    """Whether so few units are left that every seating of them is tried, which is exact."""
+    return bool(problem.n_arms ** len(problem) <= _SEATINGS)
 
 
 def _cheapest(changes: _Changes, prices: Prices, most: int) -> Arms:
@@ -115,25 +122,22 @@ def _weight(problem: Problem) -> float:
 
 
 def _reseated(problem: Problem, arm: Arms) -> Arms:
-    """The best of all seatings of the first units, as many as can all be tried; exact when these are all."""
-    few = min(int(np.log(_SEATINGS) / np.log(max(problem.n_arms, 2))), len(problem))
+    """The best of all seatings."""
+    few = len(problem)
     rows = np.arange(few)
     seatings = np.indices((problem.n_arms,) * few).reshape(few, -1)
-    rest = arm.copy()
-    rest[rows] = 0
     worth = np.zeros(seatings.shape[1])
-    used = np.repeat(problem.used(rest)[:, None], len(worth), axis=1)
-    covered = np.repeat(problem.covered(rest)[:, None], len(worth), axis=1)
+    used = np.zeros((len(problem.uses), len(worth)))
+    covered = np.zeros((len(problem.member), len(worth)))
     for row, seats in zip(rows, seatings, strict=True):
         worth += problem.benefit[seats, row]
         used += np.array([use[seats, row if use.shape[1] > 1 else 0] for use in problem.uses])
         covered += problem.member[:, row, None] * (seats > 0)
     worth -= _weight(problem) * np.maximum(problem.at_least[:, None] - covered, 0.0).sum(axis=0)
     worth[(used > problem.at_most[:, None]).any(axis=0)] = -np.inf
-    now = int(np.ravel_multi_index(tuple(arm[rows]), (problem.n_arms,) * few)) if few else 0
+    now = int(np.ravel_multi_index(tuple(arm), (problem.n_arms,) * few)) if few else 0
     best = int(worth.argmax())
     if not worth[best] > worth[now] + _GAIN * problem.range_pence:
         return arm
-    anew = rest
-    anew[rows] = seatings[:, best]
+    anew = np.asarray(seatings[:, best], dtype=np.intp)
     return anew if problem.fits(anew) else arm

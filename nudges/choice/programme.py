@@ -45,6 +45,8 @@ def divided(problem: Problem) -> Shared:
     """The linear programme of a problem whose limits leave at least room for none."""
     worth = problem.range_pence
     rows = _rows(problem)
+    if len(rows.arm) == 0:
+        return _nothing_to_divide(problem)
     cost = np.append(-rows.gain / worth, np.full(len(problem.member), _SHORT))
     found = linprog(cost, A_ub=rows.matrix, b_ub=rows.bound, bounds=(0, None), method="highs-ipm")
     if found.x is None:
@@ -57,6 +59,12 @@ def divided(problem: Problem) -> Shared:
     return Shared(
         Prices(marginal[:n_limits], marginal[n_limits:]), units, np.asarray(found.x[len(rows.arm) :], dtype=np.float64)
     )
+
+
+def _nothing_to_divide(problem: Problem) -> Shared:
+    units = np.zeros(problem.benefit.shape)
+    units[0] = problem.count
+    return Shared(Prices(np.zeros(len(problem.uses)), np.zeros(len(problem.member))), units, problem.at_least)
 
 
 def _rows(problem: Problem) -> _Rows:

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from nudges.choice.allocation import Arms, Floats
-from nudges.choice.exchanges import exchanged
+from nudges.choice.exchanges import all_can_be_tried, exchanged
 from nudges.choice.offers import picked
 from nudges.choice.problem import Prices, Problem
 from nudges.choice.sifting import Sifted, margins
+from nudges.choice.starts import drawn_starts
 
 _NEAR = 128  # units nearest the margin that are tried one against another
 _ROUNDS = 8  # each looks for those nearest anew
@@ -44,19 +45,46 @@ def seated(problem: Problem, arm: Arms, prices: Prices) -> Arms:
     for _ in range(_ROUNDS):
         if _good_enough(problem, arm, prices):
             break
-        rows = _near(problem, arm, value)
+        rows = _near(problem, arm, value, _NEAR)
         better = exchanged(_others_fixed(problem, arm, rows), arm[rows], prices)
         if (better == arm[rows]).all():
             break
         arm[rows] = better
+    return arm if _good_enough(problem, arm, prices) else _from_other_starts(problem, arm, prices)
+
+
+def touched_up(problem: Problem, arm: Arms, prices: Prices) -> Arms:
+    """The same arms after exchanges among the units nearest the margin, from where they are and from other starts."""
+    rows = _near(problem, arm, problem.value(prices), _NEAR)
+    anew = arm.copy()
+    anew[rows] = exchanged(_others_fixed(problem, arm, rows), arm[rows], prices)
+    return anew if _good_enough(problem, anew, prices) else _from_other_starts(problem, anew, prices)
+
+
+def _from_other_starts(problem: Problem, arm: Arms, prices: Prices) -> Arms:
+    """The best of these arms and of what exchanges make of other starts for the nearest units."""
+    rows = _near(problem, arm, problem.value(prices), _NEAR)
+    few = _others_fixed(problem, arm, rows)
+    if all_can_be_tried(few):
+        return arm
+    for start in drawn_starts(few, prices):
+        anew = arm.copy()
+        anew[rows] = exchanged(few, start, prices)
+        if _standing(problem, anew) > _standing(problem, arm):
+            arm = anew
     return arm
+
+
+def _standing(problem: Problem, arm: Arms) -> tuple[float, float]:
+    """Coverage first, then benefit: larger is better."""
+    return -float(problem.short(arm).sum()), float(problem.benefit[arm, np.arange(len(arm))].sum())
 
 
 def _good_enough(problem: Problem, arm: Arms, prices: Prices) -> bool:
     """Whether everyone is covered and the benefit so near its bound that no search is worth it."""
-    benefit = float(problem.benefit[arm, np.arange(len(arm))].sum())
+    short, benefit = _standing(problem, arm)
     missing = problem.bound(prices, problem.at_least) - benefit
-    return not problem.short(arm).any() and missing <= _ENOUGH * abs(benefit)
+    return short == 0 and missing <= _ENOUGH * abs(benefit)
 
 
 def _within_limits(problem: Problem, arm: Arms, value: Floats) -> Arms:
@@ -72,15 +100,15 @@ def _within_limits(problem: Problem, arm: Arms, value: Floats) -> Arms:
     return arm
 
 
-def _near(problem: Problem, arm: Arms, value: Floats) -> Arms:
+def _near(problem: Problem, arm: Arms, value: Floats, count: int) -> Arms:
     """Units that lose least by another arm; half of them could fill a coverage that is short, if there is one."""
     margin = margins(value, value.argmax(axis=0))
     short = problem.short(arm) > 0
     wanted = np.flatnonzero(problem.member[short].any(axis=0) & (arm == 0))
-    first = wanted[np.argsort((value[0] - value[1:].max(axis=0))[wanted], kind="stable")][: _NEAR // 2]
-    nearest = np.argpartition(margin, _NEAR)[:_NEAR] if len(margin) > _NEAR else np.arange(len(margin))
+    first = wanted[np.argsort((value[0] - value[1:].max(axis=0))[wanted], kind="stable")][: count // 2]
+    nearest = np.argpartition(margin, count)[:count] if len(margin) > count else np.arange(len(margin))
     rest = np.setdiff1d(nearest, first)
-    return np.union1d(first, rest[np.argsort(margin[rest], kind="stable")][: _NEAR - len(first)])
+    return np.union1d(first, rest[np.argsort(margin[rest], kind="stable")][: count - len(first)])
 
 
 def _others_fixed(problem: Problem, arm: Arms, rows: Arms) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from nudges.cli.console import say, table
@@ -44,7 +45,7 @@ def print_plan(plan: Plan) -> None:
     say(plan.detectable.words if plan.detectable else "Smallest effect it could detect: not known without a past.")
     if plan.drafts is not None:
         _print_gaps(plan, plan.drafts)
-        _print_first(plan.drafts)
+        _print_first(plan.drafts, plan.drawn)
 
 
 def _print_waterfall(plan: Plan) -> None:
@@ -85,10 +86,11 @@ def _print_gaps(plan: Plan, drafts: Drafts) -> None:
         say(f"! {place} is not known for {households:,} households.")
 
 
-def _print_first(drafts: Drafts) -> None:
+def _print_first(drafts: Drafts, drawn: Mapping[str, str]) -> None:
     for draft in drafts.first:
         say()
         say(f"── {draft.medium} to household {draft.household_id}, {draft.arm}, {draft.language}{_size(draft)}")
+        say(f"   {drawn[draft.household_id]}")
         say(f"   due {draft.due_at.astimezone(_LONDON):%A %d %B %Y %H:%M}, London")
         if draft.content.subject:
             say(f"   Subject: {draft.content.subject}")

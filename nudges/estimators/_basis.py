@@ -48,7 +48,7 @@ class Basis:
     @classmethod
     def of(cls, X: Floats, weight: Floats) -> Basis:
         """Learn means, spreads and medians; without products."""
-        mean, sd, unknown = _spreads(X, weight)
+        mean, sd, unknown = spreads(X, weight)
         step = max(len(X) // SAMPLE_ROWS, 1)
         bent, knot = _bends(X[::step], weight[::step])
         return cls(
@@ -75,20 +75,26 @@ class Basis:
         return self.n_single + len(self.pairs)
 
     def standardised(self, X: Floats) -> Columns32:
-        """Features alone, (n, p)."""
-        out = ((X - self.mean) / self.sd).astype(np.float32)
-        np.nan_to_num(out, copy=False, nan=0.0)
-        return np.asarray(np.clip(out, -_REACH, _REACH, out=out))
+        """Features alone, (n, p), column by column in memory as all columns here are."""
+        return standardised(X, self.mean, self.sd)
 
     def __call__(self, X: Floats) -> Columns32:
         """Columns, (n, q)."""
-        out = np.empty((len(X), self.n_columns), dtype=np.float32)
+        out = np.empty((self.n_columns, len(X)), dtype=np.float32)
         p, single = len(self.mean), self.n_single
-        own = out[:, :p] = self.standardised(X)
-        out[:, p : p + len(self.gaps)] = np.isnan(X[:, self.gaps])
-        np.maximum(own[:, self.bent] - self.knot.astype(np.float32), 0.0, out=out[:, p + len(self.gaps) : single])
-        np.multiply(own[:, self.pairs[:, 0]], own[:, self.pairs[:, 1]], out=out[:, single:])
-        return out
+        out[:p] = own = self.standardised(X).T
+        out[p : p + len(self.gaps)] = np.isnan(X.T[self.gaps])
+        np.maximum(own[self.bent] - self.knot.astype(np.float32)[:, None], 0.0, out=out[p + len(self.gaps) : single])
+        for product, (left, right) in zip(out[single:], self.pairs.tolist(), strict=True):
+            np.multiply(own[left], own[right], out=product)
+        return out.T
+
+
+def standardised(X: Floats, mean: Floats, sd: Floats) -> Columns32:
+    """Features centred and of sd 1, gaps at the mean, at most four sd out, (n, p)."""
+    out = ((X - mean) / sd).T.astype(np.float32, order="C")
+    np.nan_to_num(out, copy=False, nan=0.0)
+    return np.asarray(np.clip(out, -_REACH, _REACH, out=out)).T
 
 
 def blocks(n_rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
@@ -97,7 +103,7 @@ def blocks(n_rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
         yield slice(start, min(start + size, n_rows))
 
 
-def _spreads(X: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
+def spreads(X: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
     """Mean, sd and share unknown of every feature, (p,) each, block by block."""
     mass, first, second = np.zeros((3, X.shape[1]))
     middle = np.nan_to_num(X[:1].astype(np.float64))[0]  # near enough to the mean that squares keep their digits

@@ -44,4 +44,4 @@ def fitted(rows: Scored, seen: Indices, *, seed: int) -> tuple[Boosting, Floats]
 
 def _light(model: Boosted) -> Boosted:
     """The model without its out-of-fold predictions, which are as long as the trial."""
-    return replace(model, held_out=np.empty((0, len(model.level))))
+    return replace(model, held_out=np.empty((0, len(model.rounds))))

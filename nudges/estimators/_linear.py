@@ -82,9 +82,9 @@ class Linear:
         return out
 
 
-def fitted(rows: Scored, *, room: Room | None = None, with_pairs: bool = False) -> Linear:
+def fitted(rows: Scored, basis: Basis, *, room: Room | None = None, with_pairs: bool = False) -> Linear:
     """The effects; with `with_pairs` also products of two features, with `room` less where outcomes cannot move."""
-    basis, pairs = Basis.of(rows.X, rows.weight), _no_pairs(rows.folds)
+    pairs = _no_pairs(rows.folds)
     if with_pairs:
         pairs = screened(basis, rows.X, rows.contrasts, weight=rows.weight, folds=rows.folds)
         basis = basis.with_pairs(pairs.features)
@@ -128,7 +128,12 @@ def made_columns(basis: Basis, room: Room | None, X: Floats) -> Columns32:
     """Columns of the basis, times the room of each row and after the room itself where rows differ in it."""
     columns = basis(X)
     space = None if room is None else room(columns[:, : basis.n_single])
-    return columns if space is None else np.hstack([space[:, None], columns * space[:, None]])
+    if space is None:
+        return columns
+    out = np.empty((basis.n_columns + 1, len(X)), dtype=np.float32)
+    out[0] = space
+    np.multiply(columns.T, space, out=out[1:])
+    return out.T
 
 
 def _slopes(part: Moments, whole: Moments, prior: Prior, pairs: Pairs, model: int, q: int) -> Floats:

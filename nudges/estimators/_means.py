@@ -26,10 +26,10 @@ def mean_covariance(contrasts: Floats, *, groups: NDArray[Any], weight: Floats) 
 
 
 def design_effect(contrasts: Floats, *, groups: NDArray[Any], weight: Floats) -> float:
-    """Variance of the mean contrasts over what it would be if every row were a unit of its own, at least 1."""
-    clustered = mean_covariance(contrasts, groups=groups, weight=weight)[1]
-    alone = mean_covariance(contrasts, groups=np.arange(len(contrasts)), weight=weight)[1]
-    return max(float(np.trace(clustered) / max(np.trace(alone), 1e-300)), 1.0)
+    """Variance of the mean contrasts over what as many rows of weight 1, each its own unit, would give; at least 1."""
+    means, clustered = mean_covariance(contrasts, groups=groups, weight=weight)
+    alone = weight @ ((contrasts - means) ** 2).sum(axis=1) / weight.sum() ** 2
+    return max(float(np.trace(clustered) / max(alone, 1e-300)), 1.0)
 
 
 def shrunk_means(contrasts: Floats, *, groups: NDArray[Any], weight: Floats) -> Floats:

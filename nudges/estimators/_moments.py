@@ -61,11 +61,22 @@ def fold_products(columns: MakeColumns, X: Floats, contrasts: Floats, *, weight:
         total: Floats | float = 0.0
         for block in blocks(len(inside)):
             rows = inside[block]
-            root = np.sqrt(weight[rows]).astype(np.float32)[:, None]
-            design = np.hstack([root, columns(X[rows]) * root, contrasts[rows].astype(np.float32) * root])
-            total = total + (design.T @ design).astype(np.float64)
+            design = _design(columns(X[rows]), contrasts[rows], weight[rows])
+            total = total + (design @ design.T).astype(np.float64)
         out.append(np.asarray(total))
     return np.array(out)
+
+
+def _design(columns: Columns32, contrasts: Floats, weight: Floats) -> Columns32:
+    """[1, columns, contrasts] times the root of the weight, one row a column: (1 + q + K, n)."""
+    q = columns.shape[1]
+    out = np.empty((1 + q + contrasts.shape[1], len(columns)), dtype=np.float32)
+    out[0] = 1.0
+    out[1 : q + 1] = columns.T
+    out[q + 1 :] = contrasts.T
+    if not (weight == 1).all():
+        out *= np.sqrt(weight).astype(np.float32)
+    return out
 
 
 def column_noise(

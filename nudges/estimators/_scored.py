@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nudges.estimators._basis import Basis, blocks
+from nudges.estimators._basis import blocks, spreads, standardised
 from nudges.estimators._trial import Trial
 from nudges.scoring import group_folds, score_matrix
 
@@ -38,8 +38,8 @@ def contrasts_of(scores: Floats) -> Floats:
 
 
 def _standardised(X: Floats, weight: Floats) -> Floats:
-    basis = Basis.of(X, weight)
-    out = np.empty((len(X), len(basis.mean)))
+    mean, sd, _ = spreads(X, weight)
+    out = np.empty(X.shape)
     for rows in blocks(len(X)):
-        out[rows] = basis.standardised(X[rows])
+        out[rows] = standardised(X[rows], mean, sd)
     return out

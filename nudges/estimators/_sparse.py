@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 SIZES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 12.0, 20.0)
 """Standard deviations of a slope that are tried, in standard errors of a slope."""
 
-NULL_COUNT = 10.0
+NULL_COUNT = 3.0
 """Columns without any effect that are counted in advance, of each kind: what is learned starts from restraint."""
 
 _SWEEPS = 40
@@ -47,9 +47,10 @@ class Prior:
     def of(cls, noise: Floats) -> Prior:
         """From the noise of every column, (q, K, K)."""
         n_effects = noise.shape[1]
-        typical = float(np.median(np.trace(noise, axis1=1, axis2=2))) / n_effects
+        size = np.trace(noise, axis1=1, axis2=2) / n_effects
+        typical = float(np.median(size[size > 0])) if (size > 0).any() else 1.0
         components = typical * _components(n_effects)
-        both = noise[:, None] + components + 1e-9 * typical * np.eye(n_effects)
+        both = noise[:, None] + components + 1e-6 * (typical + size)[:, None, None, None] * np.eye(n_effects)
         inverse = np.linalg.inv(both)
         return cls(
             inverse=inverse,

@@ -35,7 +35,7 @@ def stack_weights(
         held_out: deviations of the same rows by models that never saw their fold, (n, K) each.
         contrasts: (n, K) score contrasts.
         weight: (n,).
-        design_effect: variance of a mean contrast over what rows that are units of their own would give.
+        design_effect: variance of a mean contrast over what rows of weight 1, each its own unit, would give.
     """
     scale = np.sqrt(1.0 / np.maximum(_centred(contrasts, weight)[1] * design_effect, 1e-300))
     target = _centred(contrasts, weight)[0] * scale

@@ -31,10 +31,11 @@ class Estimator(DoublyRobust):
 
     def _learn_contrasts(self, rows: Scored) -> None:
         self.intercept_ = shrunk_means(rows.contrasts, groups=rows.groups, weight=rows.weight)
-        room = Room.of(Basis.of(rows.X, rows.weight), rows.X, rows.y, rows.weight)
+        basis = Basis.of(rows.X, rows.weight)
+        room = Room.of(basis, rows.X, rows.y, rows.weight)
         seen, _ = sampled_units(rows.groups, _boosting.MOST_ROWS)
         self.boosting_, held_boosting = _boosting.fitted(rows, seen, seed=self.random_state)
-        self.linear_ = (_linear.fitted(rows), _linear.fitted(rows, room=room, with_pairs=True))
+        self.linear_ = (_linear.fitted(rows, basis), _linear.fitted(rows, basis, room=room, with_pairs=True))
         X = rows.X[seen]
         held_out = [*(part.held_out(X, rows.folds[seen]) for part in self.linear_), held_boosting]
         self.weights_ = stack_weights(

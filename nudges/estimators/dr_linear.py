@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nudges.estimators import _linear
+from nudges.estimators._basis import Basis
 from nudges.estimators._doubly_robust import DoublyRobust
 from nudges.estimators._means import shrunk_means
 from nudges.estimators._rows import Scored
@@ -27,7 +28,7 @@ class Estimator(DoublyRobust):
 
     def _learn_contrasts(self, rows: Scored) -> None:
         self.intercept_ = shrunk_means(rows.contrasts, groups=rows.groups, weight=rows.weight)
-        self.linear_ = _linear.fitted(rows)
+        self.linear_ = _linear.fitted(rows, Basis.of(rows.X, rows.weight))
         self.coef_ = self.linear_.coef
 
     def _predicted(self, X: Floats) -> Floats:

@@ -100,7 +100,7 @@ def checks(card: ModelCard) -> list[str]:
         "each, 5 % over all."
         if decision.looks > 1
         else "The gate is read once, with a chance of error of 5 %.",
-        f"Drift: {'; '.join(decision.drift)}." if decision.drift else "Drift: no feature has moved beyond its bound.",
+        f"Moved since: {'; '.join(decision.drift)}." if decision.drift else "No feature has moved beyond its bound.",
     ]
     if decision.realised is not None:
         since = sections.money(card).interval(decision.realised)

@@ -240,7 +240,7 @@ def stops(card: ModelCard) -> Grid | None:
         )
         for stop in card.decision.stops
     )
-    note = f"{scale.long_unit}; groups of at least {LARGE_SEGMENT_UNITS:,} units, 5 % over all pairs"
+    note = f"{scale.long_unit}; groups of at least {LARGE_SEGMENT_UNITS:,} units, 5 % over all pairs and readings"
     return Grid(("Message and group", f"Effect, {scale.unit}", "95 % interval"), rows, note)
 
 

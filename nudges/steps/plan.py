@@ -9,10 +9,11 @@ from datetime import datetime
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from nudges.domain import Campaign, Medium, Reason, Summary
-from nudges.draws import BEST, CONTROL_LANE, LEARN, draws
+from nudges.draws import BEST, CONTROL_LANE, LANES, LEARN, draws
 from nudges.eligibility import REASONS
 from nudges.measuring import minimum_detectable, outcome_unit
 from nudges.steps.choose import Chosen, choosing
@@ -107,7 +108,9 @@ class Plan:
 
     `to_send` counts messages, `pence` is what they are expected to cost. `detectable` is None without a past.
     `drafts` are the words as rendered for up to MOST_DRAFTED of the chosen households, with fragments, missing facts
-    and the first messages; None when none were asked for. Personal: for the officer's eyes, never for a log.
+    and the first messages; None when none were asked for. `drawn` says of the households of those first messages which
+    lane they were drawn into and with what chance they got their arm. Personal: for the officer's eyes, never for a
+    log.
     """
 
     campaign: str
@@ -128,6 +131,7 @@ class Plan:
     budget_pence: int
     detectable: Detectable | None
     drafts: Drafts | None
+    drawn: Mapping[str, str]
 
 
 def plan(ws: Workspace, campaign: str | Campaign, week: Week, *, now: datetime, show: int = 5) -> Plan:
@@ -147,6 +151,7 @@ def plan(ws: Workspace, campaign: str | Campaign, week: Week, *, now: datetime, 
         for medium, count in sorted(chosen.medium_messages.items())
     )
     goes = chosen.reason == REASONS.index(Reason.CHOSEN)
+    words = _drafts(ws, chosen_campaign, week, chosen, now=now, show=show) if show else None
     return Plan(
         campaign=chosen_campaign.id,
         title=chosen_campaign.title,
@@ -165,7 +170,8 @@ def plan(ws: Workspace, campaign: str | Campaign, week: Week, *, now: datetime, 
         pence=round(sum(cost.pence for cost in media), 2),
         budget_pence=chosen_campaign.budget_pence,
         detectable=detectable,
-        drafts=_drafts(ws, chosen_campaign, week, chosen, now=now, show=show) if show else None,
+        drafts=words,
+        drawn=_drawn(chosen, {draft.household_id for draft in words.first} if words else set()),
     )
 
 
@@ -197,6 +203,17 @@ def _drafts(ws: Workspace, campaign: Campaign, week: Week, chosen: Chosen, *, no
         {"household_id": chosen.scope.household_id.take(pa.array(rows)), "arm": pa.array(arms.tolist(), pa.string())}
     )
     return drafts(ws, campaign, week, given, now=now, show=show)
+
+
+def _drawn(chosen: Chosen, households: set[str]) -> dict[str, str]:
+    """Lane and chance of some households, in words."""
+    rows = pc.is_in(chosen.scope.household_id, value_set=pa.array(sorted(households), pa.string()))
+    return {
+        chosen.scope.household_id[row].as_py(): (
+            f"{LANES[chosen.lane[row]]} lane of turn {chosen.turn + 1}, chance of this arm {chosen.propensity[row]:.3f}"
+        )
+        for row in np.flatnonzero(rows.to_numpy(zero_copy_only=False)).tolist()
+    }
 
 
 def _waterfall(chosen: Chosen, found: Mapping[Reason, int]) -> tuple[Stage, ...]:

@@ -27,7 +27,7 @@ from nudges.weeks import Week
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One message as somebody would read it. `who` is a made-up household's title or a real household's id."""
+    """One message as somebody would read it. `who` is a made-up household's title, or a real one's id and draw."""
 
     template: str
     medium: Medium
@@ -50,9 +50,10 @@ def preview(ws: Workspace, name: str, week: Week, *, now: datetime) -> tuple[Sam
     if (name, Language.EN) in ws.templates:
         return _joined(_of_template(ws, name))
     if name in ws.campaigns:
-        found = plan(ws, name, week, now=now).drafts
+        planned = plan(ws, name, week, now=now)
         arms = {arm.id: arm.template for arm in ws.campaign(name).arms}
-        return tuple(_of_draft(ws, arms[draft.arm], draft) for draft in found.first) if found else ()
+        first = planned.drafts.first if planned.drafts else ()
+        return tuple(_of_draft(ws, arms[draft.arm], draft, planned.drawn[draft.household_id]) for draft in first)
     known = ", ".join([*sorted({template for template, _ in ws.templates}), *ws.campaigns])
     raise ConfigError(f"name == {name!r}, must be a template or a campaign: {known}.")
 
@@ -75,8 +76,9 @@ def _of_persona(ws: Workspace, compiled: CompiledTemplate, medium: Medium, perso
     return _sample(ws, compiled.id, medium, compiled.language, persona.title, content)
 
 
-def _of_draft(ws: Workspace, template: str, draft: Draft) -> Sample:
-    return _sample(ws, template, draft.medium, draft.language, f"household {draft.household_id}", draft.content)
+def _of_draft(ws: Workspace, template: str, draft: Draft, drawn: str) -> Sample:
+    who = f"household {draft.household_id}, {drawn}"
+    return _sample(ws, template, draft.medium, draft.language, who, draft.content)
 
 
 def _sample(ws: Workspace, template: str, medium: Medium, language: str, who: str, content: Content) -> Sample:

@@ -18,13 +18,14 @@ from nudges.uplift.averaging import averaged
 from nudges.uplift.decision import Decision
 from nudges.uplift.detail import Detail, quality
 from nudges.uplift.evidence import Evidence, Floats, Prices, checked
-from nudges.uplift.gate import Gains, chances, gains, verdict
+from nudges.uplift.gate import Gains, gains, verdict
 from nudges.uplift.groups import harmful, shares, together
 from nudges.uplift.held_out import HeldOut, held_out
 from nudges.uplift.memory import Earlier, layout_of, newest
 from nudges.uplift.proof import ERROR_SHARE
 from nudges.uplift.readable import readable
-from nudges.uplift.since import memory, standing
+from nudges.uplift.sampling import chance_best, shares_of
+from nudges.uplift.since import remembered, standing
 
 COLD_START_UNITS = 1_000
 """Fewer closed units than this, and nothing is evaluated: the policy is uniform."""
@@ -68,10 +69,10 @@ def decide(
     found = gains(held, evidence, looks)
     stands = standing(evidence, held, estimator, prices, earlier=earlier, looks=looks, week=week)
     best = evidence.arms[held.best]
-    chance = dict(zip(evidence.arms, chances(held, evidence).tolist(), strict=True))
-    said = verdict(found, best, chance, stands.closed, evidence)
-    stops = together(earlier.stops if earlier else (), harmful(evidence, held.scores, prices.pence_per_outcome))
-    messaged, gained = _treatment(said.policy, held)
+    chance = dict(zip(evidence.arms, chance_best(found.mean, found.covariance).tolist(), strict=True))
+    said = verdict(found, best, chance, evidence, stands=stands, earlier=earlier)
+    stops = together(earlier.stops if earlier else (), harmful(evidence, held.scores, prices.pence_per_outcome, looks))
+    messaged, gained = _treatment(said.policy, held, evidence.arms)
     return Decision(
         policy=said.policy,
         gain=said.gain,
@@ -98,7 +99,16 @@ def decide(
         alarms=_alarms(said.policy, held, evidence),
         quality=None if detail is Detail.GATE else quality(held, evidence, prices, seed=seed),
         tree=readable(held, evidence, prices) if detail is Detail.TREE else None,
-        memory=memory(said, best, evidence, earlier=earlier, closed=stands.closed, stops=stops, week=week),
+        memory=remembered(
+            said.policy,
+            said.promise if said.policy == "model" else None,
+            best,
+            evidence,
+            earlier=earlier,
+            closed=stands.closed,
+            stops=stops,
+            week=week,
+        ),
     )
 
 
@@ -106,6 +116,7 @@ def _cold(
     evidence: Evidence, n_units: int, smallest: int, *, looks: int, earlier: Earlier | None, week: int | None
 ) -> Decision:
     stops = earlier.stops if earlier else ()
+    layout = layout_of(evidence.X) if len(evidence.y) else None
     return Decision(
         policy="uniform",
         gain=None,
@@ -132,7 +143,7 @@ def _cold(
         alarms=(),
         quality=None,
         tree=None,
-        memory=Earlier("uniform", "", week, newest(evidence), None, None, layout_of(evidence.X), "", stops),
+        memory=Earlier("uniform", "", week, newest(evidence), None, None, layout, "", stops),
     )
 
 
@@ -160,7 +171,7 @@ def _alarms(policy: str, held: HeldOut, evidence: Evidence) -> tuple[str, ...]:
     return overlap(evidence.given, evidence.propensity, arm, groups=evidence.groups).alarms
 
 
-def _treatment(policy: str, held: HeldOut) -> tuple[Floats, Floats]:
+def _treatment(policy: str, held: HeldOut, arms: tuple[str, ...]) -> tuple[Floats, Floats]:
     """Share of each row's households that the policy writes to, and its pence a unit over no message, (n,) each."""
     none, n_rows = held.none_payoff, len(held.payoff)
     if policy == "model":
@@ -169,5 +180,5 @@ def _treatment(policy: str, held: HeldOut) -> tuple[Floats, Floats]:
         return np.zeros(n_rows), np.zeros(n_rows)
     if policy.startswith("arm:"):
         return np.full(n_rows, held.reach[held.best]), held.single_payoff - none
-    reach = held.reach[1:]
-    return np.full(n_rows, float(reach.mean())), (reach * (held.payoff[:, 1:] - none[:, None])).mean(axis=1)
+    reached = shares_of(policy, arms) * held.reach
+    return np.full(n_rows, float(reached[1:].sum())), (held.payoff - none[:, None]) @ reached

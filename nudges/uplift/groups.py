@@ -45,10 +45,11 @@ class GroupShare:
     is_left_out: bool
 
 
-def harmful(evidence: Evidence, scores: Floats, pence_per_outcome: float) -> tuple[Stop, ...]:
+def harmful(evidence: Evidence, scores: Floats, pence_per_outcome: float, looks: int) -> tuple[Stop, ...]:
     """Arms that make the outcome worse with confidence in a large segment.
 
-    One-sided 5 % over all pairs of arm and large segment (Bonferroni); the price of the message is not counted.
+    One-sided 5 % over all pairs of arm and large segment and all looks of the campaign (Bonferroni), because a stop is
+    not lifted by itself; the price of the message is not counted.
     """
     pairs = [
         (name, flags, arm)
@@ -59,7 +60,7 @@ def harmful(evidence: Evidence, scores: Floats, pence_per_outcome: float) -> tup
     stops = []
     for name, flags, arm in pairs:
         effect = clustered_mean((scores[:, arm] - scores[:, 0])[flags], evidence.groups[flags])
-        if _makes_worse(effect, pence_per_outcome, ERROR_SHARE / len(pairs)):
+        if _makes_worse(effect, pence_per_outcome, ERROR_SHARE / (len(pairs) * looks)):
             stops.append(Stop(name, evidence.arms[arm], effect))
     return tuple(stops)
 

@@ -35,6 +35,7 @@ class HeldOut:
         reach: (n_arms,) share of households each single arm reaches before the money is gone.
         folds: (n,).
         best: arm with the largest mean net benefit over all rows, never the control.
+        weight: (p,) share of each feature in what moves the predictions; zeros when nothing does.
     """
 
     scores: Floats
@@ -45,6 +46,7 @@ class HeldOut:
     reach: Floats
     folds: Arms
     best: int
+    weight: Floats
 
     @property
     def none_payoff(self) -> Floats:
@@ -69,15 +71,25 @@ def held_out(evidence: Evidence, estimator: UpliftEstimator, prices: Prices, *, 
     scores = scored(evidence, folds)
     payoff = payoffs(scores, evidence, prices)
     effect = np.zeros((len(evidence.y), len(evidence.arms) - 1))
+    moved = np.zeros(evidence.X.shape[1])
     model, single = np.zeros(len(folds), dtype=np.intp), np.zeros(len(folds), dtype=np.intp)
     for fold in range(GATE_FOLDS):
         held, rows = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         training = evidence.only(rows)
         worth = payoffs(scored(training, within(folds[rows], fold)), training, prices)
         single[held] = best_single(worth, reach)
-        effect[held] = fitted(estimator, training).effect(evidence.X[held])
+        learned = fitted(estimator, training)
+        moved += _moved_by(learned, evidence.X.shape[1])
+        effect[held] = learned.effect(evidence.X[held])
         model[held] = chosen(effect[held], evidence.households[held], prices)
-    return HeldOut(scores, payoff, effect, model, single, reach, folds, best_single(payoff, reach))
+    weight = moved / moved.sum() if moved.any() else moved
+    return HeldOut(scores, payoff, effect, model, single, reach, folds, best_single(payoff, reach), weight)
+
+
+def _moved_by(learned: UpliftEstimator, n_features: int) -> Floats:
+    """How much each feature moves the predicted effects of all arms, (p,); alike where the estimator does not tell."""
+    importance = getattr(learned, "importance_", None)
+    return np.ones(n_features) if importance is None else np.abs(np.asarray(importance)).sum(axis=0)[:n_features]
 
 
 def within(folds: Arms, left_out: int) -> Arms:

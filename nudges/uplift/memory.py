@@ -26,6 +26,9 @@ DRIFT_SDS = 0.5
 DRIFT_UNKNOWN = 0.25
 """A feature has drifted when the share of rows in which it is unknown has changed by more than this."""
 
+DRIFT_WEIGHT = 0.25
+"""Drift closes the gate when the features that moved carry more than this share of what moves the predictions."""
+
 _SURE = 3.0  # standard errors by which a drift must exceed its bound
 
 
@@ -100,6 +103,21 @@ class Earlier:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the last model stands today.
+
+    Attributes:
+        realised: pence a unit of the last model over the best single arm, on rows of later turns; None without any.
+        drift: features that have moved, a phrase each.
+        closed: why no model may be used; empty when one may.
+    """
+
+    realised: Value | None
+    drift: tuple[str, ...]
+    closed: str
+
+
 def _value(kept: Mapping[str, Any]) -> Value:
     """A value from JSON, which has no infinity."""
     numbers: dict[str, Any] = {name: np.inf if number is None else number for name, number in kept.items()}
@@ -117,10 +135,10 @@ def layout_of(features: Floats) -> Layout:
     return Layout(tuple(mean.tolist()), tuple(sd.tolist()), tuple(unknown.tolist()))
 
 
-def drifted(before: Layout, features: Floats, names: tuple[str, ...]) -> tuple[str, ...]:
-    """What has drifted in new rows (n, p), one phrase a feature; nothing when the features are not the same ones."""
+def drifted(before: Layout, features: Floats, names: tuple[str, ...]) -> dict[int, str]:
+    """What has drifted in new rows (n, p): a phrase by column; nothing when the features are not the same ones."""
     if len(before.mean) != features.shape[1] or len(features) == 0:
-        return ()
+        return {}
     now = layout_of(features)
     sd = np.asarray(before.sd)
     seen = np.maximum(len(features) * (1.0 - np.asarray(now.unknown)), 1.0)
@@ -128,23 +146,20 @@ def drifted(before: Layout, features: Floats, names: tuple[str, ...]) -> tuple[s
     moved = np.divide(np.asarray(now.mean) - np.asarray(before.mean), sd, out=np.zeros(len(sd)), where=both & (sd > 0))
     gone = np.asarray(now.unknown) - np.asarray(before.unknown)
     slack = _SURE / np.sqrt(len(features))
-    phrases = []
+    phrases: dict[int, str] = {}
     for column in range(len(sd)):
         name = names[column] if column < len(names) else f"feature {column + 1}"
         if abs(moved[column]) > DRIFT_SDS + _SURE / np.sqrt(seen[column]):
-            phrases.append(f"{name} moved by {moved[column]:+.1f} standard deviations".replace("-", "\u2212"))
+            phrases[column] = f"{name} moved by {moved[column]:+.1f} standard deviations".replace("-", "\u2212")
         elif abs(gone[column]) > DRIFT_UNKNOWN + slack:
-            phrases.append(
-                f"{name} is unknown in {now.unknown[column]:.0%} of rows, {before.unknown[column]:.0%} before"
-            )
-    return tuple(phrases)
+            shares = f"{now.unknown[column]:.0%} of rows, {before.unknown[column]:.0%} before"
+            phrases[column] = f"{name} is unknown in {shares}"
+    return phrases
 
 
-def stale(earlier: Earlier | None, evidence: Evidence, week: int | None) -> str:
-    """Why the model is too old, or nothing."""
-    if earlier is None or week is None or earlier.week is None or newest(evidence) > earlier.turn:
-        return ""
-    age = week - earlier.week
+def stale(earlier: Earlier, week: int | None) -> str:
+    """Why a model is too old when no new turn has closed since, or nothing."""
+    age = 0 if week is None or earlier.week is None else week - earlier.week
     if age <= STALE_WEEKS:
         return ""
     return f"no new turn has closed for {age} weeks, and {STALE_WEEKS} is the limit"

@@ -1,4 +1,4 @@
-"""What every arm is worth so far → how often each is tried next: top-two sampling, in closed form.
+"""What every arm is worth so far → how often each is tried next: top-two sampling without a single draw.
 
 Top-two Thompson sampling (Russo 2020, https://doi.org/10.1287/opre.2019.1911) draws an arm by its chance to be the
 best, and half of the time another one instead: the best of the rest. It learns which arm is best faster than
@@ -56,6 +56,17 @@ def top_two(best: Floats) -> Floats:
     return np.asarray(shares / shares.sum())
 
 
+def tried(mean: Floats, covariance: Floats) -> Floats:
+    """How often to try each arm, (n_arms,), the control first.
+
+    No message is given as often as it may be best (Thompson sampling): the learn lane and the control lane already
+    tell what it brings. The messages share the rest by top-two sampling among themselves.
+    """
+    none = chance_best(mean, covariance)[0]
+    messages = top_two(chance_best(mean[1:], covariance[1:, 1:])) if len(mean) > 2 else np.ones(1)
+    return np.concatenate([[none], (1.0 - none) * messages])
+
+
 def posterior(worth: Floats, codes: NDArray[np.intp]) -> tuple[Floats, Floats]:
     """Mean and covariance of each arm's mean worth under a flat prior, clustered by unit.
 
@@ -67,6 +78,12 @@ def posterior(worth: Floats, codes: NDArray[np.intp]) -> tuple[Floats, Floats]:
     n_units = int(codes.max()) + 1
     sums = np.column_stack([np.bincount(codes, weights=column, minlength=n_units) for column in (worth - mean).T])
     return mean, np.asarray(sums.T @ sums * (n_units / (n_units - 1)) / len(worth) ** 2)
+
+
+def shares_of(policy: str, arms: Sequence[str]) -> Floats:
+    """Share of each arm under a mixture, (n_arms,): `mixture` read back."""
+    said = dict(part.split("=") for part in policy.removeprefix("mix:").split(","))
+    return np.array([float(said.get(arm, 0.0)) for arm in arms])
 
 
 def mixture(arms: Sequence[str], shares: Floats) -> str:

@@ -1,8 +1,8 @@
-"""An earlier decision and the rows since → whether its model may still be used, and what the next week is told."""
+"""An earlier decision and the rows since → whether its model may still be used."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,27 +10,11 @@ from nudges.estimators import UpliftEstimator
 from nudges.scoring import Value, under
 from nudges.uplift.averaging import averaged
 from nudges.uplift.evidence import Evidence, Prices
-from nudges.uplift.gate import Verdict
 from nudges.uplift.held_out import HeldOut, chosen, fitted, single_payoff
-from nudges.uplift.memory import Earlier, Stop, drifted, fallen_short, layout_of, newest, stale
+from nudges.uplift.memory import DRIFT_WEIGHT, Earlier, Standing, Stop, drifted, fallen_short, layout_of, newest, stale
 
 FRESH_UNITS = 1_000
-"""With fewer units in the turns since, nothing is said of what was promised."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How the last model stands today.
-
-    Attributes:
-        realised: pence a unit of the last model over the best single arm, on rows of later turns; None without any.
-        drift: features that have moved, a phrase each.
-        closed: why no model may be used; empty when one may.
-    """
-
-    realised: Value | None
-    drift: tuple[str, ...]
-    closed: str
+"""With fewer units in the turns since, there is nothing new to hold a promise against."""
 
 
 def standing(
@@ -47,26 +31,66 @@ def standing(
 
     While no new turn has closed there is nothing to hold it against: what closed the gate then keeps it closed.
     """
-    drift = _drift(evidence, earlier)
+    moved = _drift(evidence, earlier)
+    drift, far = tuple(moved.values()), _too_far(moved, held)
     if earlier is None:
-        return Standing(None, drift, _said(drift))
-    if newest(evidence) <= earlier.turn:
-        return Standing(None, drift, earlier.closed or stale(earlier, evidence, week) or _said(drift))
+        return Standing(None, drift, far)
+    if not _is_fresh(evidence, earlier):
+        return Standing(None, drift, earlier.closed or stale(earlier, week) or far)
     realised = _realised(evidence, held, estimator, prices, earlier)
-    short = fallen_short(earlier, realised, looks) if realised else earlier.closed
-    return Standing(realised, drift, short or _said(drift))
+    short = fallen_short(earlier, realised, looks) if realised else ""
+    return Standing(realised, drift, short or far)
 
 
-def _said(drift: tuple[str, ...]) -> str:
-    return f"what it learned from no longer looks like the newest turn ({'; '.join(drift)})" if drift else ""
+def remembered(
+    policy: str,
+    promise: Value | None,
+    best: str,
+    evidence: Evidence,
+    *,
+    earlier: Earlier | None,
+    closed: str,
+    stops: tuple[Stop, ...],
+    week: int | None,
+) -> Earlier:
+    """What the next decision needs to know of this one; its turns and features only move with a new turn."""
+    if earlier is None or _is_fresh(evidence, earlier):
+        since, turn, layout = week, newest(evidence), layout_of(evidence.X)
+    else:
+        since, turn, layout = earlier.week, earlier.turn, earlier.layout or layout_of(evidence.X)
+    return Earlier(
+        policy=policy,
+        best_arm=best,
+        week=since,
+        turn=turn,
+        gain=promise.mean if promise else None,
+        se=promise.se if promise else None,
+        layout=layout,
+        closed=closed,
+        stops=stops,
+    )
 
 
-def _drift(evidence: Evidence, earlier: Earlier | None) -> tuple[str, ...]:
+def _is_fresh(evidence: Evidence, earlier: Earlier) -> bool:
+    """Whether enough has closed since to say anything of the last decision."""
+    return len(np.unique(evidence.groups[evidence.turns > earlier.turn])) >= FRESH_UNITS
+
+
+def _too_far(moved: Mapping[int, str], held: HeldOut) -> str:
+    """Why the newest turn is not what the model learned from, or nothing."""
+    share = float(held.weight[list(moved)].sum())
+    if share <= DRIFT_WEIGHT:
+        return ""
+    said = "; ".join(phrase for column, phrase in moved.items() if held.weight[column] > 0)
+    return f"features that carry {share:.0%} of its predictions have moved since it learned ({said})"
+
+
+def _drift(evidence: Evidence, earlier: Earlier | None) -> dict[int, str]:
     """How the newest turn differs from the turns before it: those the last model learned from, or all the others."""
     last = evidence.turns == newest(evidence)
-    if earlier is not None and earlier.layout is not None and newest(evidence) > earlier.turn:
-        return drifted(earlier.layout, evidence.X[last], evidence.columns)
-    return () if last.all() else drifted(layout_of(evidence.X[~last]), evidence.X[last], evidence.columns)
+    if earlier is not None and earlier.layout is not None and _is_fresh(evidence, earlier):
+        return drifted(earlier.layout, evidence.X[evidence.turns > earlier.turn], evidence.columns)
+    return {} if last.all() else drifted(layout_of(evidence.X[~last]), evidence.X[last], evidence.columns)
 
 
 def _realised(
@@ -78,7 +102,7 @@ def _realised(
     """
     new = evidence.turns > earlier.turn
     was_used = earlier.policy == "model" or bool(earlier.closed)
-    if not was_used or earlier.best_arm not in evidence.arms or len(np.unique(evidence.groups[new])) < FRESH_UNITS:
+    if not was_used or earlier.best_arm not in evidence.arms:
         return None
     old = evidence.only(~new)
     if np.bincount(old.given, minlength=len(old.arms)).min() == 0:
@@ -88,34 +112,3 @@ def _realised(
     best = np.full(len(later.y), evidence.arms.index(earlier.best_arm), dtype=np.intp)
     payoff = held.payoff[new]
     return averaged(under(payoff, arm) - single_payoff(payoff, best, held.reach), later, arm, best)
-
-
-def memory(
-    verdict: Verdict,
-    best: str,
-    evidence: Evidence,
-    *,
-    earlier: Earlier | None,
-    closed: str,
-    stops: tuple[Stop, ...],
-    week: int | None,
-) -> Earlier:
-    """What the next decision needs: of this one, or still of the last while no new turn has closed."""
-    if earlier is not None and newest(evidence) <= earlier.turn and earlier.policy == verdict.policy:
-        since, turn, layout = earlier.week, earlier.turn, earlier.layout
-    else:
-        since, turn, layout = week, newest(evidence), layout_of(evidence.X)
-    if earlier is not None and newest(evidence) <= earlier.turn:
-        since = earlier.week
-    promise = verdict.promise if verdict.policy == "model" else None
-    return Earlier(
-        policy=verdict.policy,
-        best_arm=best,
-        week=since,
-        turn=turn,
-        gain=promise.mean if promise else None,
-        se=promise.se if promise else None,
-        layout=layout,
-        closed=closed,
-        stops=stops,
-    )

@@ -7,13 +7,22 @@ from dataclasses import dataclass
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from nudges.choice import Allocation, at_price
 from nudges.domain import Campaign, Medium
 from nudges.draws import given_arms, propensities
 from nudges.eligibility import Standing, reasons, sendable
-from nudges.steps.choose.committed import ANY_ARM, Choice, Given, committed_choice, read_back, with_arms
+from nudges.steps.choose.committed import (
+    ANY_ARM,
+    Choice,
+    Given,
+    committed_choice,
+    earlier_in_turn,
+    read_back,
+    with_arms,
+)
 from nudges.steps.choose.constraints import demand_of, reached
 from nudges.steps.choose.policy import (
     allocated_arms,
@@ -98,10 +107,11 @@ def choosing(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.D
     campaign = with_arms(campaign, choice.arms)
     prices = expected_prices(ws, campaign, week)
     reach = reachable(campaign, scope, prices)
-    turn = turn_of(ws, campaign, week, connection, choice=choice, scope=scope, reach=reach)
+    earlier = earlier_in_turn(ws, campaign, week, scope, choice)
+    turn = turn_of(ws, campaign, week, connection, choice=choice, scope=scope, reach=reach, is_new=earlier[1] < 0)
     policy_arm, mixture, worth = _policy(ws, turn, connection, arm_costs(campaign, prices))
     given = _given(turn, policy_arm, mixture)
-    read_back(ws, campaign, week, scope, choice, given)
+    read_back(ws, campaign, week, scope, choice, given, earlier)
     standing = _standing(scope, given, reach, is_stopped=ws.ledger.stopped(campaign.id))
     cost, has_room, is_paid = reached(campaign, standing, reach, given.draw)
     goes = sendable(standing) & has_room & is_paid
@@ -141,8 +151,10 @@ def _policy(
         return stopped_to_none(arms, turn.allowed), mixture, None
     model = load_model(ws, turn.campaign, choice.policy.removeprefix("model:"))
     effect = np.zeros((len(turn.scope.units), len(choice.arms) - 1))
-    for rows, block in feature_blocks(connection, turn.scope.homes, turn.week.number, model.columns):
-        effect[rows] = model.estimator.effect(block)
+    new = np.flatnonzero(turn.is_new)
+    homes = turn.scope.homes.take(pa.array(new))
+    for rows, block in feature_blocks(connection, homes, turn.week.number, model.columns):
+        effect[new[rows]] = model.estimator.effect(block)
     demand = demand_of(turn, cost_pence)
     each = net_worth(model, effect, demand, turn.allowed)
     if choice.week_no < turn.week.number:  # who comes later in a turn takes what pays at its price

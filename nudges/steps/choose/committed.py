@@ -118,16 +118,30 @@ def with_arms(campaign: Campaign, arms: tuple[str, ...]) -> Campaign:
     return replace(campaign, arms=tuple(known[name] for name in arms if name != CONTROL))
 
 
-def read_back(ws: Workspace, campaign: Campaign, week: Week, scope: Scope, choice: Choice, given: Given) -> None:
+def earlier_in_turn(
+    ws: Workspace, campaign: Campaign, week: Week, scope: Scope, choice: Choice
+) -> tuple[pa.Table, NDArray[np.intp]]:
+    """First assignments of the turn's earlier weeks, and the row of each unit in them: -1 for units new to the turn."""
+    rows = ws.ledger.select(_EARLIER, campaign=campaign.id, first=choice.week_no, week=week.number)
+    return rows, _rows_of(scope.units, rows["unit_id"])
+
+
+def read_back(
+    ws: Workspace,
+    campaign: Campaign,
+    week: Week,
+    scope: Scope,
+    choice: Choice,
+    given: Given,
+    earlier: tuple[pa.Table, NDArray[np.intp]],
+) -> None:
     """Put what is committed in the place of what was worked out just now: the first assignment of a turn wins.
 
     A household that came since, to a unit of which some are committed, gets what its unit got.
     """
     arms = choice.arms
-    if choice.week_no < week.number:
-        rows = ws.ledger.select(_EARLIER, campaign=campaign.id, first=choice.week_no, week=week.number)
-        row_of = _rows_of(scope.units, rows["unit_id"])[scope.unit]
-        _put(given, np.flatnonzero(row_of >= 0), row_of, rows, arms)
+    row_of = earlier[1][scope.unit]
+    _put(given, np.flatnonzero(row_of >= 0), row_of, earlier[0], arms)
     if not choice.is_committed:
         return
     rows = ws.ledger.select(_ASSIGNED, campaign=campaign.id, week=week.number)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -13,9 +12,9 @@ from nudges.domain import Campaign, Shares
 from nudges.draws import propensities
 from nudges.steps.choose.policy import allowed_arms, fixed_policy
 from nudges.steps.groups import group_flags
+from nudges.steps.learn.outcomes import turn_outcomes
 from nudges.steps.learn.rows import PastChoice, Rows, first_rows, past_choices
 from nudges.steps.matrix import feature_matrix, sharing_homes
-from nudges.steps.unit_outcomes import unit_outcomes
 from nudges.steps.workspace import Workspace
 from nudges.uplift import LONGEST_OUTCOME_WEEKS, OUTCOME_WEEKS, Evidence
 from nudges.weeks import Week
@@ -55,7 +54,7 @@ def evidence_of(ws: Workspace, campaign: Campaign, week: Week, columns: tuple[st
             for name, flags in groups.items():
                 segments.setdefault(name, np.zeros(n, dtype=bool))[here] = flags
             chance[here], is_known[here] = _chances(rows, here, choices[int(number)], campaign, groups)
-        y = _outcomes(connection, campaign, rows, sharing, length)
+        y = turn_outcomes(connection, campaign.outcome, rows, households=sharing, weeks=length)
     has_outcome = np.isfinite(y)
     kept = np.flatnonzero(has_outcome & is_known & (chance > 0).all(axis=1))
     evidence = Evidence(
@@ -67,24 +66,15 @@ def evidence_of(ws: Workspace, campaign: Campaign, week: Week, columns: tuple[st
         households=rows.households[kept].astype(np.float64),
         arms=campaign.arm_ids,
         batch=rows.turn[kept],
-        segments={name: flags[kept] for name, flags in sorted(segments.items()) if flags[kept].any()},
+        segments={name: flags[kept] for name, flags in sorted(segments.items()) if _is_group(flags[kept])},
         columns=columns,
     )
     return evidence, int((has_outcome & ~is_known).sum())
 
 
-def _outcomes(
-    connection: duckdb.DuckDBPyConnection, campaign: Campaign, rows: Rows, sharing: Floats, length: int
-) -> Floats:
-    # Messages of the run of week t go out in week t + 1, and so do their outcomes begin.
-    return unit_outcomes(
-        connection,
-        campaign.outcome,
-        units=rows.unit_id,
-        first=rows.week_no + 1,
-        last=rows.week_no + length,
-        households=sharing,
-    )
+def _is_group(flags: Flags) -> bool:
+    """Whether somebody is in it and somebody is not: what an arm does to everybody is no question of groups."""
+    return bool(flags.any() and not flags.all())
 
 
 def _chances(

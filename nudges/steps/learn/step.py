@@ -6,8 +6,9 @@ The policy is decided in the run that begins a turn, and holds through it; the o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,10 +63,15 @@ def _card(ws: Workspace, campaign: Campaign, week: Week) -> tuple[str, str, str]
     begins = week == campaign.turn_starts(turn)
     if last and not begins and int(last["week_no"]) >= campaign.turn_starts(turn).number:
         return _carried(campaign, turn, str(last["policy"]), str(last["card"]))
-    earlier = Earlier.from_card(str(last["card"])) if last else None
-    card, unknown = _learned(ws, campaign, week, earlier)
+    card, unknown = _learned(ws, campaign, week, _earlier(last))
     left_out = f" {unknown:,} rows are left out: their segments are not what they were drawn with." if unknown else ""
     return card.policy, card.to_json(), card.decision.words + left_out
+
+
+def _earlier(last: Mapping[str, Any] | None) -> Earlier | None:
+    """What the last card leaves to this one; nothing while it had seen no turn."""
+    earlier = Earlier.from_card(str(last["card"])) if last else None
+    return earlier if earlier is not None and earlier.turn >= 0 else None
 
 
 def _carried(campaign: Campaign, turn: int, policy: str, card: str) -> tuple[str, str, str]:
