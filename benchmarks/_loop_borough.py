@@ -93,7 +93,7 @@ class World:
         units: (n,) and among its units.
         fixed: features that do not change.
         seen: what drops said so far by stream, weeks counted from `start`.
-        tags, missed, excess: (weeks, n) counts of all streams.
+        tags, missed, excess: (weeks, n) counts.
         lived: weeks lived through.
     """
 
@@ -169,16 +169,17 @@ class World:
         status = pc.index_in(facts.lifts["status"], value_set=pa.array(["lifted", "missed", "not_read"]))
         code = pc.fill_null(status, -1).to_numpy()
         grams = pc.fill_null(facts.lifts["weight_g"], 0).to_numpy()
-        ours = place >= 0
+        excess = facts.lifts["is_excess"].to_numpy()
         for name, seen in self.seen.items():
-            rows = ours & pc.equal(stream, str(name)).to_numpy()
-            np.add.at(seen.grams[now], place[rows], grams[rows] * (code[rows] == 0))
-            np.add.at(seen.out[now], place[rows], code[rows] == 0)
-            np.add.at(seen.void[now], place[rows], code[rows] > 0)
-        np.add.at(self.missed[now], place[ours], code[ours] == 1)
-        np.add.at(self.excess[now], place[ours], facts.lifts["is_excess"].to_numpy()[ours])
+            here = (place >= 0) & pc.equal(stream, str(name)).to_numpy()
+            at, what = place[here], code[here]
+            seen.grams[now] = np.bincount(at[what == 0], grams[here][what == 0], minlength=self.size)
+            seen.out[now] = np.bincount(at[what == 0], minlength=self.size)
+            seen.void[now] = np.bincount(at[what > 0], minlength=self.size)
+            self.missed[now] += np.bincount(at[what == 1], minlength=self.size).astype(np.int8)
+            self.excess[now] += np.bincount(at[excess[here] > 0], minlength=self.size).astype(np.int8)
         tagged = _positions(facts.tags["unit_id"], self.ids)
-        np.add.at(self.tags[now], tagged[tagged >= 0], 1)
+        self.tags[now] = np.bincount(tagged[tagged >= 0], minlength=self.size)
 
     def outcome(self, first: int, weeks: int) -> Floats:
         """Residual kg a week of each home over weeks from `first` (counted from the start), NaN where none is known.

@@ -70,6 +70,7 @@ def test_pure_noise_stays_a_constant():
 
 
 def test_held_out_predictions_are_refits_without_the_fold(monkeypatch):
+    monkeypatch.setattr(_boost, "_STRETCHES", (1.25,))
     X, targets, folds, _ = trial(3_000, crossed, n_features=4)
     model = fit(X, targets, folds)
     assert model.rounds[0] > 0
@@ -115,7 +116,7 @@ def brute_force(X, targets, bins, inverse, n_rounds, others):
         size = 0.1 * pull[way, term] / (stiff[way] * power[term])
         coef[term] += size * ways[way]
         rest = rest - size * np.outer(own[:, term], ways[way])
-    return level + (design(bins.codes(others)) - mean) @ coef
+    return level + 1.25 * (design(bins.codes(others)) - mean) @ coef
 
 
 def test_tables_predict_what_the_terms_add_up_to():
@@ -156,10 +157,16 @@ def test_paths_stop_at_the_exact_least_squares_fit_of_a_single_term():
     design = np.column_stack([np.ones(400), x, z])
     halves = np.array([design[:200].T @ design[:200], design[200:].T @ design[200:]])
     found = paths(halves, np.ones((3, 1, 1)), np.eye(1), rate=1.0, most_rounds=1)
-    level, coef = found.at(-1, 1)
+    level, coef = found.at(-1, 1, 1.0)
     slope, intercept = np.polyfit(x, z, 1)
     assert coef[0, 0] == pytest.approx(slope)
     assert level[0] == pytest.approx(intercept)
+    error = 0.0
+    for fold, (own, other) in enumerate([(slice(200, None), slice(200)), (slice(200), slice(200, None))]):
+        start, fitted = z[own].mean(), np.polyval(np.polyfit(x[own], z[own], 1), x[other])
+        error += np.sum((fitted - start) ** 2)
+        assert found.at(fold, 1, 1.0)[1][0, 0] == pytest.approx(np.polyfit(x[own], z[own], 1)[0])
+    assert found.moved()[1] == pytest.approx(error)
     held = Moments.of(halves[1], halves[0], 1)
     assert found.error[0] == pytest.approx(
         float(held.held_error[0, 0]) + float(np.sum((z[200:] - z[:200].mean()) ** 2))

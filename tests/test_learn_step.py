@@ -10,7 +10,9 @@ from small_town import CAMPAIGN, NOW, WEEK, assignments, audience, homes, settle
 
 from nudges.domain import Shares
 from nudges.errors import NotReadyError
+from nudges.steps.card import html, markdown, newest_card
 from nudges.steps.choose import choose
+from nudges.steps.choose.words import policy_words
 from nudges.steps.learn import learn
 from nudges.steps.models import load_model
 from nudges.steps.plan import as_dict, plan, plan_all
@@ -147,6 +149,35 @@ def test_learning_again_gives_the_same_card_and_model(split_town):
     learn(split_town, CLOSED, now=NOW)
     assert card(split_town) == before
     assert sorted(path.name for path in (split_town.var / "models" / CAMPAIGN.id).iterdir()) == files
+
+
+def test_the_card_is_read_back_whole_and_becomes_a_page(split_town):
+    learn(split_town, CLOSED, now=NOW)
+    kept = split_town.ledger.select("SELECT card FROM cards WHERE week_no = :week", week=CLOSED.number)["card"][
+        0
+    ].as_py()
+    found = newest_card(split_town, CAMPAIGN, CLOSED)
+    assert found.to_json() == kept
+    assert found.decision.gain.mean > 0
+    assert found.decision.words in html(split_town, CAMPAIGN, found, now=NOW).replace("&#39;", "'").replace(
+        "&amp;", "&"
+    )
+    assert "residual_kg_mean_8w" in markdown(CAMPAIGN, found)
+    assert newest_card(split_town, CAMPAIGN, WEEK - 1) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ("uniform", "every message equally often"),
+        ("none", "no message in the best lane"),
+        ("arm:norm_sms", "norm_sms for everybody"),
+        ("mix:control=0.250,norm_sms=0.750", "control 25%, norm_sms 75%"),
+        ("model:" + "ab" * 32, "by model abababababab"),
+    ],
+)
+def test_policies_are_said_in_words(policy, words):
+    assert words in policy_words(policy)
 
 
 def test_a_model_that_was_changed_is_refused(split_town):

@@ -54,7 +54,11 @@ def test_on_null_data_the_model_is_not_used():
 
 
 def test_without_heterogeneity_the_best_arm_goes_to_everyone():
-    policies = [gate(evidence(effect=same(-1.0, -0.2), seed=seed)).policy for seed in range(20)]
+    bold = estimators.load("t_learner")
+    policies = [
+        decide(evidence(effect=same(-1.0, -0.2), seed=seed), bold, FREE, seed=0, detail=Detail.GATE).policy
+        for seed in range(20)
+    ]
     assert policies.count("arm:text") >= 17
     assert policies.count("model") <= 3
 
@@ -189,19 +193,19 @@ def test_policies_never_saw_the_rows_they_are_judged_on():
 
 
 def test_the_best_single_arm_owes_nothing_to_having_won():
-    """Eight messages that do nothing, 80 runs: the winner in hindsight looks good, out of fold it is worth nothing."""
+    """Eight messages that do nothing, 50 runs: the winner in hindsight looks good, out of fold it is worth nothing."""
     arms = ("control", *"abcdefgh")
     prices = Prices(-60.0, np.zeros(9), 1e9)
     honest, naive = [], []
-    for seed in range(80):
+    for seed in range(50):
         decision = decide(
             evidence(1_800, seed=seed, arms=arms), estimators.load("no_effect"), prices, seed=0, detail=Detail.GATE
         )
         honest.append(decision.arm_over_none.mean)
         naive.append(-60.0 * min(effect.mean for effect in decision.effects.values()))
-    error = np.std(honest, ddof=1) / np.sqrt(80)
+    error = np.std(honest, ddof=1) / np.sqrt(50)
     assert abs(np.mean(honest)) < 3 * error
-    assert np.mean(naive) > 5 * error
+    assert np.mean(naive) > 4 * error
 
 
 def test_rows_of_one_unit_bring_no_certainty_of_their_own():

@@ -85,7 +85,7 @@ class Paths:
         return own.level - own.mean @ coef, np.ascontiguousarray(coef.T)
 
     def moved(self) -> Floats:
-        """Held-out mean square of the predicted departures from the constant, (rounds + 1,), weighed as the errors are."""
+        """Held-out squares of the predicted departures from the constant, (rounds + 1,), weighed like the errors."""
         return np.asarray(self.error - self.error[0] + 2.0 * self.agreed)
 
 
