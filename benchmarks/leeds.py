@@ -49,7 +49,7 @@ outcome = "residual_kg"
 starts = "{BEFORE}"
 weeks = 12
 every_weeks = 1
-estimator = "dr_learner"
+estimator = "causal_stack"
 budget_pence = 2000000000
 stated_effect_share = -0.02
 [shares]

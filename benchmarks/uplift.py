@@ -80,7 +80,7 @@ def main() -> None:
 def _wanted() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, help="a folder for results, so that a run can go on")
-    parser.add_argument("--only", nargs="+", metavar="ENTRY", help="entries, or the first words of their names")
+    parser.add_argument("--only", nargs="+", metavar="ENTRY", help="entries in full, or how their names begin")
     parser.add_argument("--cases", nargs="+", choices=cases(), default=cases())
     parser.add_argument("--seeds", nargs="+", type=int, help="for every case, instead of the usual ones")
     parser.add_argument("--rows", type=int, default=ROWS, help="of a simulated trial, both parts")
@@ -133,8 +133,10 @@ def _sheet(
 
 
 def _chosen(wanted: argparse.Namespace) -> list[Entry]:
-    found = list(entries().values())
-    return [entry for entry in found if not wanted.only or any(entry.name.startswith(name) for name in wanted.only)]
+    """Entries named in full, or by how their names begin."""
+    known = entries()
+    begins = tuple(name for name in wanted.only or () if name not in known)
+    return [e for e in known.values() if not wanted.only or e.name in wanted.only or e.name.startswith(begins)]
 
 
 def _runs(entry: Entry, case: str, first: bool, *, fast: bool) -> bool:

@@ -95,11 +95,10 @@ def basis(card: ModelCard) -> str:
 def checks(card: ModelCard) -> list[str]:
     """What was looked at before the model was let in."""
     decision = card.decision
+    often = "once" if decision.looks == 1 else f"{decision.looks} times"
+    error = f"{100 * decision.level:.2g} %"
     lines = [
-        f"The gate is read {decision.looks} times in this campaign: a chance of error of {100 * decision.level:.2g} % "
-        "each, 5 % over all."
-        if decision.looks > 1
-        else "The gate is read once, with a chance of error of 5 %.",
+        f"The gate is read {often} in this campaign. One reading lets in a model without a gain with {error} chance.",
         f"Moved since: {'; '.join(decision.drift)}." if decision.drift else "No feature has moved beyond its bound.",
     ]
     if decision.realised is not None:

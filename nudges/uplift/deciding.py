@@ -2,9 +2,10 @@
 
 A model is used only when the lower bound of its paired held-out gain is above zero against the best single arm AND
 against none; the best single arm only when its own lower bound over none is. Bounds are one-sided, 5 % over all looks
-of the campaign. Failing both, arms are uniform while units are few, then sampled by their chance to be best, and
-go to none when that is likely best or nothing was proven for long. Drift, broken promises and age close the gate on a
-model that proved itself. Values are pence net of message cost, within the budget.
+of the campaign, and for a model never more than 1.5 % at one. Failing both, arms are uniform while units are few, then
+sampled by their chance to be best, and go to none when that is likely best or nothing was proven for long. Drift,
+broken promises and age close the gate on a model that proved itself. Values are pence net of message cost, within the
+budget.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from nudges.uplift.gate import Gains, gains, verdict
 from nudges.uplift.groups import harmful, shares, together
 from nudges.uplift.held_out import HeldOut, held_out
 from nudges.uplift.memory import Earlier, layout_of, newest
-from nudges.uplift.proof import ERROR_SHARE
+from nudges.uplift.proof import ERROR_SHARE, MODEL_ERROR_SHARE
 from nudges.uplift.readable import readable
 from nudges.uplift.sampling import chance_best, shares_of
 from nudges.uplift.since import remembered, standing
@@ -130,7 +131,7 @@ def _cold(
         n_rows=len(evidence.y),
         households_per_unit=float(evidence.households.mean()) if len(evidence.y) else 1.0,
         looks=looks,
-        level=ERROR_SHARE / looks,
+        level=min(ERROR_SHARE / looks, MODEL_ERROR_SHARE),
         model_over_arm=None,
         promise=None,
         earned={},

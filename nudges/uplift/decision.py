@@ -30,7 +30,7 @@ class Decision:
         n_rows: rows of evidence, one a unit and turn.
         households_per_unit: mean, to turn pence a unit into pence a household.
         looks: how often the campaign reads its gate.
-        level: one-sided chance of error of this look.
+        level: one-sided chance to let in a model without a gain at this look.
         model_over_arm: pence a unit of the model over the best single arm.
         promise: `gain` corrected for having been reported because it passed the gate; None when nothing passed.
         earned: pence a unit over no message by policy, all held out: `uniform`, `best arm`, `model`.

@@ -13,7 +13,7 @@ from nudges.uplift.averaging import averaged
 from nudges.uplift.evidence import Evidence, Floats
 from nudges.uplift.held_out import HeldOut
 from nudges.uplift.memory import Earlier, Standing
-from nudges.uplift.proof import Proof, after_selection, proof
+from nudges.uplift.proof import MODEL_ERROR_SHARE, Proof, after_selection, proof
 from nudges.uplift.sampling import mixture, posterior, tried
 
 NONE_CHANCE = 0.95
@@ -62,8 +62,8 @@ def gains(held: HeldOut, evidence: Evidence, looks: int) -> Gains:
     worth = none[:, None] + held.reach * (held.payoff - none[:, None])
     mean, covariance = posterior(worth, np.unique(evidence.groups, return_inverse=True)[1])
     return Gains(
-        over_arm=proof(averaged(model - single, evidence, held.model, held.single), looks),
-        over_none=proof(averaged(model - none, evidence, held.model, 0), looks),
+        over_arm=proof(averaged(model - single, evidence, held.model, held.single), looks, at_most=MODEL_ERROR_SHARE),
+        over_none=proof(averaged(model - none, evidence, held.model, 0), looks, at_most=MODEL_ERROR_SHARE),
         arm_over_none=proof(averaged(single - none, evidence, held.single, 0), looks),
         mean=mean,
         covariance=covariance,

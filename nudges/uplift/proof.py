@@ -13,6 +13,10 @@ from nudges.scoring import Value
 ERROR_SHARE = 0.05
 """Chance, over all looks of a campaign, to open the gate for something without a gain."""
 
+MODEL_ERROR_SHARE = 0.015
+"""The same for a model at one look, however few there are. A model that is let in where there is nothing to choose by
+does harm nearly every time, and that is to happen in less than 1 of 100 campaigns."""
+
 _HALVINGS = 80  # of a bisection: more than a double holds
 _TAIL = 8.0  # standard errors
 _POINTS = 2_001
@@ -38,7 +42,7 @@ class Proof:
         return self.bound > 0
 
 
-def proof(value: Value, looks: int) -> Proof:
+def proof(value: Value, looks: int, *, at_most: float = ERROR_SHARE) -> Proof:
     """Hold a gain against zero, allowing for a gate that is read `looks` times (Bonferroni).
 
     Raises:
@@ -46,7 +50,7 @@ def proof(value: Value, looks: int) -> Proof:
     """
     if looks < 1:
         raise DataError(f"looks: {looks!r}, must be 1 or more: the turns in which the campaign reads its gate.")
-    level = ERROR_SHARE / looks
+    level = min(ERROR_SHARE / looks, at_most)
     return Proof(value, level, value.at_least(level))
 
 
