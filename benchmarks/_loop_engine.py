@@ -13,7 +13,9 @@ from benchmarks._loop_effects import ARMS, COST_PENCE
 from nudges import draws, estimators
 from nudges.choice import allocate_priced
 from nudges.domain import Outcome, Shares
+from nudges.steps.choose.policy import stopped_to_none
 from nudges.uplift import Decision, Earlier, Evidence, Prices, decide, net_benefit, pence_per_outcome
+from nudges.uplift.sampling import shares_of
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -53,39 +55,39 @@ class Engine:
 
     def choose(self, turn: int, world: World, X: Floats, setting: Setting) -> Choice:
         """Arms of the next turn."""
-        policy, mixture = "uniform", None
-        policy_arm = np.full(world.size, draws.UNIFORM, dtype=np.intp)
-        allowed = None
+        policy = "uniform"
+        policy_arm, mixture, allowed = np.full(world.size, draws.UNIFORM, dtype=np.intp), None, None
         if turn:
-            prices = self._prices(setting)
-            evidence = _evidence(setting)
-            decision = decide(
-                evidence,
-                estimators.load(self.estimator),
-                prices,
-                seed=SEED,
-                looks=setting.turns,
-                earlier=self._earlier,
-                week=turn * TURN_WEEKS,
-            )
-            self.decisions.append(decision)
-            self._earlier = decision.memory
+            evidence, prices = _evidence(setting), self._prices(setting)
+            decision = self._decide(evidence, prices, turn, setting)
             policy, allowed = decision.policy, _allowed(decision, X)
             if policy == "model":
                 policy_arm = self._model_arms(evidence, X, prices, allowed)
-            elif policy.startswith("mix:"):
-                mixture = _mixture(policy)
-            elif policy != "uniform":
-                policy_arm[:] = 0 if policy == "none" else ARMS.index(policy.removeprefix("arm:"))
-        if allowed is not None:
-            is_stopped = (policy_arm > 0) & ~np.take_along_axis(allowed, np.maximum(policy_arm, 0)[:, None], 1)[:, 0]
-            policy_arm = np.where(is_stopped, 0, policy_arm)
-        arm = draws.given_arms(placed(world, setting.seed, turn), policy_arm, N_ARMS, mixture=mixture, allowed=allowed)
+            else:
+                arm, mixture = _fixed(policy)
+                policy_arm[:] = arm
+            policy_arm = stopped_to_none(policy_arm, allowed)
+        placing = placed(world, setting.seed, turn)
+        arm = draws.given_arms(placing, policy_arm, N_ARMS, mixture=mixture, allowed=allowed)
         shares = OUTSIDE if turn else SHARES
         chance = draws.propensities(
             policy_arm, N_ARMS, shares=shares, holdout_share=0.0, mixture=mixture, allowed=allowed
         )
         return Choice(arm, chance, policy)
+
+    def _decide(self, evidence: Evidence, prices: Prices, turn: int, setting: Setting) -> Decision:
+        decision = decide(
+            evidence,
+            estimators.load(self.estimator),
+            prices,
+            seed=SEED,
+            looks=setting.turns,
+            earlier=self._earlier,
+            week=turn * TURN_WEEKS,
+        )
+        self.decisions.append(decision)
+        self._earlier = decision.memory
+        return decision
 
     def _prices(self, setting: Setting) -> Prices:
         return Prices(
@@ -158,9 +160,10 @@ def _allowed(decision: Decision, X: Floats) -> Flags | None:
     return allowed
 
 
-def _mixture(policy: str) -> Floats:
-    mixture = np.zeros(N_ARMS)
-    for part in policy.removeprefix("mix:").split(","):
-        arm, _, chance = part.partition("=")
-        mixture[ARMS.index(arm)] = float(chance)
-    return np.asarray(mixture / mixture.sum())
+def _fixed(policy: str) -> tuple[int, Floats | None]:
+    """A policy that is the same for every home, as its arm and mixture."""
+    if policy == "uniform":
+        return draws.UNIFORM, None
+    if policy.startswith("mix:"):
+        return draws.UNIFORM, shares_of(policy, ARMS)
+    return (0 if policy == "none" else ARMS.index(policy.removeprefix("arm:"))), None

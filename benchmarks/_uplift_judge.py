@@ -48,6 +48,7 @@ class Verdict:
         slope: of what is true (or of the held-out scores) on what was predicted, each arm about its own mean; NaN
             where every prediction of an arm is the same.
         level_slope: the same with the arms' means left in.
+        spread: mean square of the predictions about their arm's mean: what the slope weighs when seeds are pooled.
     """
 
     gain: Mapping[str, Figure]
@@ -56,6 +57,7 @@ class Verdict:
     pehe: float
     slope: Figure
     level_slope: Figure
+    spread: float
 
 
 class Judge:
@@ -99,6 +101,7 @@ class Judge:
             pehe=pehe,
             slope=slope(against, effect, self.test.groups, own_level=True),
             level_slope=slope(against, effect, self.test.groups, own_level=False),
+            spread=float(effect.var(axis=0).mean()),
         )
 
     def single_verdict(self) -> Verdict:
@@ -108,7 +111,7 @@ class Judge:
         error = rms(mean[:, 1:] - mean[:, :1] - self.test.effect) * PER if self.known else np.nan
         regrets = {regime: self._regret(self.singles[regime], regime) for regime in REGIMES}
         zeros = dict.fromkeys(REGIMES, 0.0)
-        return Verdict(dict.fromkeys(REGIMES, blank), zeros, regrets, error, unknown, unknown)
+        return Verdict(dict.fromkeys(REGIMES, blank), zeros, regrets, error, unknown, unknown, 0.0)
 
     def paired(self, effect: Floats, other: Floats, regime: str) -> Figure:
         """Held-out gain of one entry over another on the same rows."""

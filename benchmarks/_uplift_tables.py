@@ -71,6 +71,15 @@ class Sheet:
         return pooled([verdict.gain[regime] for verdict in self.verdicts(entry).values()], fresh=self.known)
 
 
+def pooled_slope(verdicts: Sequence[Verdict]) -> Figure:
+    """One regression over the rows of all seeds, each about its own means; NaN where every prediction is the same."""
+    held = [v for v in verdicts if not math.isnan(v.slope.value)]
+    weight = sum(v.spread for v in held)
+    if not held:
+        return Figure(math.nan, math.nan)
+    return Figure(sum(v.spread * v.slope.value for v in held) / weight, mean(v.slope.se for v in held))
+
+
 def pooled(figures: Sequence[Figure], *, fresh: bool) -> Figure:
     """The mean; cuts of one data set overlap, so that their error is that of one cut, not that of many."""
     if not figures:
@@ -88,7 +97,7 @@ def over_seeds(values: Sequence[float]) -> Figure:
 def case_table(sheet: Sheet) -> str:
     """One row an entry, entries with the least regret net of cost first where the truth is known."""
     seeds = sorted({line.seed for lines in sheet.lines.values() for line in lines})
-    title = f"**{sheet.case}**, {sheet.rows:,} rows (60 % to learn from), seeds {', '.join(map(str, seeds))}"
+    title = f"**{sheet.case}**, {sheet.rows:,} rows (60 % to learn from), seeds {_seeds(seeds)}"
     truth = ("regret free", "net", "30 %", "PEHE", "slope") if sheet.known else ("slope",)
     heads = ("entry", "fit CPU s", "predict CPU s/1M", "peak MiB", "gain free", "gain net", "gain 30 %", *truth)
     lines = [title, "", f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
@@ -157,6 +166,11 @@ def signed(figure: Figure, digits: int = 1) -> str:
     return f"{figure.value:+.{digits}f}{error}"
 
 
+def _seeds(seeds: Sequence[int]) -> str:
+    whole = len(seeds) > 4 and seeds[-1] - seeds[0] + 1 == len(seeds)
+    return f"{seeds[0]} to {seeds[-1]}" if whole else ", ".join(map(str, seeds))
+
+
 def _ordered(sheet: Sheet) -> list[str]:
     def rank(entry: str) -> float:
         regret = sheet.regret(entry, "cost") if sheet.known else -sheet.gain(entry, "cost").value
@@ -187,11 +201,10 @@ def _row(sheet: Sheet, entry: str, width: int) -> str:
 
 
 def _slopes(sheet: Sheet, verdicts: Sequence[Verdict]) -> str:
-    held = [v.slope for v in verdicts if not math.isnan(v.slope.value)]
-    if not held:
+    values = [v.slope.value for v in verdicts if not math.isnan(v.slope.value)]
+    if not values:
         return _DASH
+    figure = pooled_slope(verdicts)
     if not sheet.known:
-        figure = pooled(held, fresh=False)
         return f"{figure.value:.2f} ± {figure.se:.2f}"
-    values = [f.value for f in held]
-    return f"{mean(values):.2f}" + (f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else "")
+    return f"{figure.value:.2f}" + (f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else "")

@@ -100,7 +100,7 @@ def fitted(rows: Scored, basis: Basis, *, room: Room | None = None, with_pairs: 
         column_noise(columns, rows.X, rows.contrasts, weight=rows.weight, groups=rows.groups, moments=whole)
     )
     parts = [*(Moments.of(total - own, q) for own in products), whole]
-    slopes = np.array([_slopes(part, whole, prior, pairs, model, q) for model, part in enumerate(parts)])
+    slopes = _slopes(parts, whole, prior, pairs)
     return Linear(
         basis=basis,
         room=room,
@@ -136,20 +136,20 @@ def made_columns(basis: Basis, room: Room | None, X: Floats) -> Columns32:
     return out.T
 
 
-def _slopes(part: Moments, whole: Moments, prior: Prior, pairs: Pairs, model: int, q: int) -> Floats:
-    """Slopes of one model, (K, q)."""
-    m = len(pairs.features)
-    kind = np.r_[np.zeros(q - m, dtype=np.intp), np.ones(m, dtype=np.intp)]
+def _slopes(parts: Sequence[Moments], whole: Moments, prior: Prior, pairs: Pairs) -> Floats:
+    """Slopes of every model, (models, K, q)."""
+    m, n_models = len(pairs.features), len(parts)
+    n_plain = len(whole.mean) - m
     slopes = shrunk(
-        part.spread,
-        part.cross,
+        np.array([part.spread for part in parts]),
+        np.array([part.cross for part in parts]),
         prior,
-        more_noise=whole.mass / part.mass,
-        kind=kind,
-        allowed=np.r_[np.ones(q - m, dtype=bool), pairs.allowed[model]],
-        unseen=np.r_[0.0, pairs.n_left_out[model]],
+        more_noise=np.array([whole.mass / part.mass for part in parts]),
+        kind=np.r_[np.zeros(n_plain, dtype=np.intp), np.ones(m, dtype=np.intp)],
+        allowed=np.hstack([np.ones((n_models, n_plain), dtype=bool), pairs.allowed]),
+        unseen=np.column_stack([np.zeros(n_models), pairs.n_left_out]),
     )
-    return slopes.T
+    return slopes.transpose(0, 2, 1)
 
 
 def _no_pairs(folds: Indices) -> Pairs:

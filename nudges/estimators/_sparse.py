@@ -9,6 +9,7 @@ cross products: mr.mash (Morgante et al. 2023, doi 10.1371/journal.pgen.1010539)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,63 +62,116 @@ class Prior:
 
 
 def shrunk(
-    spread: Floats, cross: Floats, prior: Prior, *, more_noise: float, kind: Indices, allowed: Flags, unseen: Floats
+    spread: Floats,
+    cross: Floats,
+    prior: Prior,
+    *,
+    more_noise: Floats,
+    kind: Indices,
+    allowed: Flags,
+    unseen: Floats,
 ) -> Floats:
-    """Slopes on the columns as they are, (q, K).
+    """Slopes on the columns as they are, (models, q, K); the models are worked out side by side.
 
     Args:
-        spread: (q, q) covariance of the columns.
-        cross: (q, K) covariance of columns and contrasts.
+        spread: (models, q, q) covariance of the columns.
+        cross: (models, q, K) covariance of columns and contrasts.
         prior: for the noise of all rows.
-        more_noise: all rows / rows that these moments are of.
+        more_noise: (models,) all rows / rows that a model's moments are of.
         kind: (q,) columns of one kind share what is learned about how often a slope is 0.
-        allowed: (q,) columns that may have a slope.
-        unseen: (kinds,) further columns of a kind that were left out for being weak: they count as without effect.
+        allowed: (models, q) columns that may have a slope.
+        unseen: (models, kinds) further columns of a kind that were left out for being weak: they count as without
+            effect.
     """
-    sd = np.sqrt(np.maximum(np.diag(spread), 0.0))
-    used = np.flatnonzero(allowed & (sd > 1e-6 * max(float(sd.max(initial=0.0)), 1e-300)))
+    sd = np.sqrt(np.maximum(np.diagonal(spread, axis1=1, axis2=2), 0.0))
+    usable = allowed & (sd > 1e-6 * np.maximum(sd.max(axis=1, keepdims=True), 1e-300))
+    used = np.flatnonzero(usable.any(axis=0))
     out = np.zeros_like(cross)
     if len(used):
-        R = spread[np.ix_(used, used)] / np.outer(sd[used], sd[used])
-        slopes = _ascended(
-            R, cross[used] / sd[used, None], prior, used, more_noise=more_noise, kind=kind, unseen=unseen
-        )
-        out[used] = slopes / sd[used, None]
+        scale = np.where(usable, sd, np.inf)[:, used]
+        R = spread[:, used[:, None], used] / (scale[:, :, None] * scale[:, None, :])
+        target = cross[:, used] / scale[:, :, None]
+        state = _State(R, target, np.zeros_like(target), usable[:, used], more_noise, unseen)
+        out[:, used] = _ascended(state, prior, used, kind[used]) / scale[:, :, None]
     return out
 
 
-def _ascended(
-    R: Floats, target: Floats, prior: Prior, used: Indices, *, more_noise: float, kind: Indices, unseen: Floats
-) -> Floats:
+@dataclass(slots=True)
+class _State:
+    """Models on the way; columns a model may not use have correlations and targets of 0.
+
+    Attributes:
+        R: (models, q, q) correlations of the columns.
+        left: (models, q, K) what the slopes so far leave of the targets.
+        slopes: (models, q, K) on standardised columns.
+        usable: (models, q).
+        more_noise: (models,).
+        unseen: (models, kinds).
+    """
+
+    R: Floats
+    left: Floats
+    slopes: Floats
+    usable: Flags
+    more_noise: Floats
+    unseen: Floats
+
+    def of(self, models: Indices) -> _State:
+        """Some of the models."""
+        return _State(*(part[models] for part in self._parts()))
+
+    def put(self, models: Indices, some: _State) -> None:
+        """Take back how far some models have come."""
+        self.left[models], self.slopes[models] = some.left, some.slopes
+
+    def _parts(self) -> tuple[NDArray[Any], ...]:
+        return self.R, self.left, self.slopes, self.usable, self.more_noise, self.unseen
+
+
+def _ascended(state: _State, prior: Prior, used: Indices, kinds: Indices) -> Floats:
     """Slopes on standardised columns: one column at a time given the others, then the shares of the mixture."""
-    gains = prior.gain[used]
-    inverses, scales = prior.inverse[used] / more_noise, prior.log_scale[used]
-    kinds, near = kind[used], _NEAR * prior.error
-    n_components = scales.shape[1]
-    shares = np.full((len(unseen), n_components), 0.1 / (n_components - 1))
-    shares[:, 0] = 0.9
-    slopes, left = np.zeros_like(target), target.copy()
+    shape = (len(used), -1, state.left.shape[2])
+    both = np.concatenate([prior.inverse[used].reshape(shape), prior.gain[used].reshape(shape)], axis=1)
+    n_components = prior.log_scale.shape[1]
+    shares = np.full((*state.unseen.shape, n_components), 0.1 / (n_components - 1))
+    shares[..., 0] = 0.9
+    near, going = _NEAR * prior.error, np.arange(len(state.left))
     for _ in range(_SWEEPS):
-        log_shares = np.log(np.maximum(shares, 1e-300))
-        counts = np.zeros_like(shares)
-        counts[:, 0] = NULL_COUNT + unseen
-        furthest = 0.0
-        for column, own in enumerate(kinds.tolist()):
-            alone = left[column] + slopes[column]
-            log_density = scales[column] - 0.5 * (inverses[column] @ alone) @ alone + log_shares[own]
-            chance = np.exp(log_density - log_density.max())
-            chance /= chance.sum()
-            counts[own] += chance
-            step = chance @ (gains[column] @ alone) - slopes[column]
-            moved = float(np.abs(step).max())
-            if moved > 0.1 * near:
-                left -= np.multiply.outer(R[column], step)
-                slopes[column] += step
-                furthest = max(furthest, moved)
-        shares = counts / counts.sum(axis=1, keepdims=True)
-        if furthest < near:
+        some = state.of(going)
+        counts, furthest = _swept(some, both, prior.log_scale[used], shares[going], kinds, near=near)
+        state.put(going, some)
+        shares[going] = counts / counts.sum(axis=2, keepdims=True)
+        going = going[furthest >= near]
+        if not len(going):
             break
-    return slopes
+    return state.slopes
+
+
+def _swept(
+    some: _State, both: Floats, scales: Floats, shares: Floats, kinds: Indices, *, near: float
+) -> tuple[Floats, Floats]:
+    """Every column once, in place; how often each component was met, (models, kinds, M), and the longest step."""
+    n_models, _, n_effects = some.left.shape
+    log_shares = np.log(np.maximum(shares, 1e-300)).transpose(1, 2, 0)
+    counts = np.zeros(log_shares.shape)
+    counts[:, 0] = (NULL_COUNT + some.unseen).T
+    furthest = np.zeros(n_models)
+    for column, own in enumerate(kinds.tolist()):
+        alone = (some.left[:, column] + some.slopes[:, column]).T
+        pulled, kept = (both[column] @ alone).reshape(2, -1, n_effects, n_models)
+        log_density = (
+            scales[column][:, None] - 0.5 * (pulled * alone).sum(axis=1) / some.more_noise + log_shares[own]
+        )
+        chance = np.exp(log_density - log_density.max(axis=0))
+        chance *= some.usable[:, column] / chance.sum(axis=0)
+        counts[own] += chance
+        step = (kept * chance[:, None]).sum(axis=0).T - some.slopes[:, column]
+        moved = np.abs(step).max(axis=1)
+        step[moved <= 0.1 * near] = 0.0
+        some.left -= some.R[:, column, :, None] * step[:, None]
+        some.slopes[:, column] += step
+        np.maximum(furthest, moved, out=furthest)
+    return counts.transpose(2, 0, 1), furthest
 
 
 def _components(n_effects: int) -> Floats:
