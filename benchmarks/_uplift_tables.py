@@ -195,9 +195,14 @@ def _row(sheet: Sheet, entry: str, width: int) -> str:
     if sheet.known:
         cells += [f"{sheet.regret(entry, regime):.2f}" for regime in REGIMES]
         cells.append(f"{mean(v.pehe for v in verdicts):.2f}")
+    return f"| {entry}{_absences(sheet, entry)} | {' | '.join(cells)} | {_slopes(sheet, verdicts)} |"
+
+
+def _absences(sheet: Sheet, entry: str) -> str:
+    """Seeds an entry was not run on, or not to its end: its means are then of fewer."""
+    found, asked = len(sheet.verdicts(entry)), len(sheet.verdicts(SINGLE))
     stopped = [line.outcome for line in sheet.lines[entry] if line.verdict is None]
-    name = entry + (f" ({len(verdicts)} of {len(sheet.lines[entry])} seeds; {stopped[0]})" if stopped else "")
-    return f"| {name} | {' | '.join(cells)} | {_slopes(sheet, verdicts)} |"
+    return f" ({'; '.join([f'{found} of {asked} seeds', *stopped[:1]])})" if found < asked else ""
 
 
 def _slopes(sheet: Sheet, verdicts: Sequence[Verdict]) -> str:

@@ -92,6 +92,7 @@ def _wanted() -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=100, help="of the simulated cases")
     parser.add_argument("--limit", type=int, default=900, help="CPU seconds an entry may take on a split")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--reprint", action="store_true", help="run nothing: tables of what the cache holds")
     parser.add_argument("--quick", action="store_true", help="8,000 rows and one seed: does it run?")
     parser.add_argument("--scale", action="store_true", help="also time ours at 120,000 and 1,000,000 rows")
     parser.add_argument("--scale-only", action="store_true", help="only that")
@@ -129,6 +130,8 @@ def _sheet(
     for seed in seeds:
         cut = split(case, rows, seed)
         chosen = [entry for entry in _chosen(wanted) if _runs(entry, case, seed == seeds[0], fast=fast)]
+        if wanted.reprint:
+            chosen = [entry for entry in chosen if store.get(entry, cut)]
         run(chosen, cut, store, limit_s=wanted.limit, jobs=wanted.jobs)
         judge = Judge(cut)
         lines.setdefault(SINGLE, []).append(Line(seed, None, judge.single_verdict()))

@@ -129,7 +129,7 @@ def test_figures_on_the_page_are_those_of_the_decision(chosen):
     slope = decision.quality.calibration.slope
     assert f"brings £{slope.mean:.2f}" in text
     assert slope.low < 1 < slope.high
-    assert "may be taken at their size" in text
+    assert "Nothing here says that predictions are of the wrong size" in text
     assert "turns, kg" in text
 
 

@@ -159,9 +159,7 @@ def _swept(
     for column, own in enumerate(kinds.tolist()):
         alone = (some.left[:, column] + some.slopes[:, column]).T
         pulled, kept = (both[column] @ alone).reshape(2, -1, n_effects, n_models)
-        log_density = (
-            scales[column][:, None] - 0.5 * (pulled * alone).sum(axis=1) / some.more_noise + log_shares[own]
-        )
+        log_density = scales[column][:, None] - 0.5 * (pulled * alone).sum(axis=1) / some.more_noise + log_shares[own]
         chance = np.exp(log_density - log_density.max(axis=0))
         chance *= some.usable[:, column] / chance.sum(axis=0)
         counts[own] += chance

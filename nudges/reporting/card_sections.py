@@ -152,7 +152,11 @@ def _slope_words(slope: Value) -> str:
     said = f"A predicted difference of £1 brings £{plain(slope.mean, 2)} (95 % interval {ends})."
     if slope.low > 1:
         return f"{said} Predictions are too careful."
-    return f"{said} Predictions are too bold." if slope.high < 1 else f"{said} Predictions may be taken at their size."
+    return (
+        f"{said} Predictions are too bold."
+        if slope.high < 1
+        else f"{said} Nothing here says that predictions are of the wrong size."
+    )
 
 
 def _ranking_words(card: ModelCard) -> str:
