@@ -37,16 +37,16 @@ _MIXED = Effects(
 )
 _SAME = Effects(
     planted={
-        "collection_day": Planted(residual_share=0.036, half_life_weeks=HALF_LIFE, leans_on="same_kg"),
-        "street_norm": Planted(residual_share=0.048, half_life_weeks=HALF_LIFE, leans_on="same_kg"),
-        "food_caddy_start": Planted(residual_share=0.03, half_life_weeks=HALF_LIFE, leans_on="same_kg"),
+        "collection_day": Planted(residual_share=0.052, half_life_weeks=HALF_LIFE, leans_on="same_kg"),
+        "street_norm": Planted(residual_share=0.034, half_life_weeks=HALF_LIFE, leans_on="same_kg"),
+        "food_caddy_start": Planted(residual_share=0.072, half_life_weeks=HALF_LIFE, leans_on="same_kg"),
     },
     responders=1.0,
     rebound=0.0,
     spread=0.0,
 )
 KINDS: Mapping[str, Effects] = {"mixed": _MIXED, "same": _SAME, "none": Effects.null()}
-"""Boroughs by what is planted: `mixed` is heterogeneous, `same` as many kg for every home, `none` nothing at all."""
+"""Boroughs by what is planted: `mixed` is heterogeneous, `same` every home its mean, `none` nothing at all."""
 
 
 def planted_traits(borough: Borough) -> None:

@@ -9,7 +9,8 @@ Kinds of borough (`_loop_effects`); the demo's three messages at 3 to 4 pence, r
         recycling days, a street norm homes above their street's mean and harms those below it (boomerang), a food
         message homes that do not use the caddy. Half of the homes respond, 3 % do the opposite, one text in eight is
         not read, and what it did halves every two weeks.
-    same: every home that reads a message avoids as many kg, messages differ: nothing to personalise.
+    same: each message has the mean effect it has in `mixed`, as many kg in every home that reads it: nothing to
+        personalise.
     none: no message does anything.
 
 Choosers, with the same homes, noise, readers and control lane (10 %, nothing all year):
