@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,8 +22,12 @@ _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL of our own, from a wheel; its URL names the database `postgres`."""
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL of our own, from a wheel; its URL names the database `postgres`.
+
+    Its folder is not one of pytest's: another run of pytest takes back the right to enter those from the user that the
+    server runs as, and the server then dies in the middle of the tests.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip(
@@ -29,7 +35,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         pytest.importorskip("psycopg", reason="needs pip install 'nudges[postgres]'")
         pytest.importorskip("adbc_driver_postgresql", reason="needs pip install 'nudges[postgres]'")
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop", start=False)
+    folder = Path(tempfile.mkdtemp(prefix="nudges-postgres-"))
+    server = pgserver.get_server(folder, cleanup_mode="stop", start=False)
     _start(server)
     import psycopg
 
@@ -39,6 +46,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(server: Any) -> None:
