@@ -55,7 +55,6 @@ def boosted(
     *,
     weight: Floats,
     folds: Indices,
-    seed: int = 0,  # noqa: ARG001 - every learner is called alike
     n_bins: int = 16,
     rate: float = 0.1,
 ) -> Boosted:
@@ -70,7 +69,6 @@ def boosted(
         targets: (n, K) score contrasts.
         weight: (n,) of the rows.
         folds: (n,) 0, 1, …; no unit in two of them.
-        seed: of no effect: nothing is drawn by lot.
         n_bins: most bins of a feature, unknown not counted; at most 254.
         rate: share of a term's best size taken in one round.
     """

@@ -34,11 +34,11 @@ class Boosting:
         return self.model.predict(X) - self.mean
 
 
-def fitted(rows: Scored, seen: Indices, *, seed: int) -> tuple[Boosting, Floats]:
+def fitted(rows: Scored, seen: Indices) -> tuple[Boosting, Floats]:
     """The model of the rows `seen` and its out-of-fold deviations for them, (len(seen), K)."""
     weight, contrasts = rows.weight[seen], rows.contrasts[seen]
     mean = weight @ contrasts / weight.sum()
-    model = boosted(rows.X[seen], contrasts, weight=weight, folds=rows.folds[seen], seed=seed)
+    model = boosted(rows.X[seen], contrasts, weight=weight, folds=rows.folds[seen])
     return Boosting(_light(model), mean), model.held_out - mean
 
 

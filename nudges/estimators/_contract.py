@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -21,7 +22,7 @@ REQUESTS = {"treatment": True, "propensity": True, "groups": True, "sample_weigh
 """Metadata routed to `fit` and `score` without being asked for: without them there is no trial."""
 
 
-class ArmEffects(BaseEstimator):  # type: ignore[misc]
+class ArmEffects(BaseEstimator, ABC):  # type: ignore[misc]
     """A scikit-learn estimator of the effect of every arm; its files add `_learn` and `_predicted`."""
 
     __metadata_request__fit: ClassVar[dict[str, bool]] = REQUESTS
@@ -112,11 +113,13 @@ class ArmEffects(BaseEstimator):  # type: ignore[misc]
         lost = (weight * (contrasts - predicted[kept]) ** 2).sum()
         return float(1.0 - lost / (weight * contrasts**2).sum())
 
+    @abstractmethod
     def _learn(self, trial: Trial) -> None:
-        raise NotImplementedError
+        """Set what `_predicted` and `importance_` need."""
 
+    @abstractmethod
     def _predicted(self, X: Floats) -> Floats:
-        raise NotImplementedError
+        """Effects of checked features, (n, n_arms - 1)."""
 
     def _learned_features(self, X: ArrayLike) -> Floats:
         """Features of a fit as floats; remembers names, width and levels."""

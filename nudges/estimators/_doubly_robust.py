@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -89,5 +90,6 @@ class DoublyRobust(ArmEffects):
         self._learn_contrasts(rows)
         self.importance_ = moved_by(self._predicted, rows.X, self.columns_.source, self.n_features_in_)
 
+    @abstractmethod
     def _learn_contrasts(self, rows: Scored) -> None:
-        raise NotImplementedError
+        """Set what `_predicted` needs from the contrasts of the score matrix."""

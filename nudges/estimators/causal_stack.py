@@ -34,7 +34,7 @@ class Estimator(DoublyRobust):
         basis = Basis.of(rows.X, rows.weight)
         room = Room.of(basis, rows.X, rows.y, rows.weight)
         seen, _ = sampled_units(rows.groups, _boosting.MOST_ROWS)
-        self.boosting_, held_boosting = _boosting.fitted(rows, seen, seed=self.random_state)
+        self.boosting_, held_boosting = _boosting.fitted(rows, seen)
         self.linear_ = (_linear.fitted(rows, basis), _linear.fitted(rows, basis, room=room, with_pairs=True))
         X = rows.X[seen]
         held_out = [*(part.held_out(X, rows.folds[seen]) for part in self.linear_), held_boosting]

@@ -28,7 +28,7 @@ class Estimator(DoublyRobust):
     def _learn_contrasts(self, rows: Scored) -> None:
         self.intercept_ = shrunk_means(rows.contrasts, groups=rows.groups, weight=rows.weight)
         seen, _ = sampled_units(rows.groups, _boosting.MOST_ROWS)
-        self.boosting_, _ = _boosting.fitted(rows, seen, seed=self.random_state)
+        self.boosting_, _ = _boosting.fitted(rows, seen)
         self.rounds_ = self.boosting_.model.rounds
 
     def _predicted(self, X: Floats) -> Floats:
