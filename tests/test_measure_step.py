@@ -240,7 +240,7 @@ def strata(town):
 
 def close(one, other):
     assert (one.estimate, one.se, one.df) == pytest.approx((other.estimate, other.se, other.df), abs=1e-9)
-    assert (one.n_treated, one.n_control) == (other.n_treated, other.n_control)
+    assert (one.n_units_treated, one.n_units_control) == (other.n_units_treated, other.n_units_control)
 
 
 def test_headline_equals_brute_force_and_finds_the_planted_effect(town, measured):

@@ -13,6 +13,7 @@ from nudges.errors import DataError, UnsupportedError
 from nudges.measuring import (
     Drawn,
     Effect,
+    Method,
     Outcomes,
     balance,
     by_segment,
@@ -66,7 +67,7 @@ def test_agrees_with_statsmodels_hc2(weighted, missing):
     assert (effect.ci_low, effect.ci_high) == pytest.approx(tuple(fit.conf_int()[1]), abs=ORACLE)
     assert effect.p_value == pytest.approx(fit.pvalues[1], abs=ORACLE)
     assert effect.df == fit.df_resid
-    assert (effect.n_treated, effect.n_control) == (treated.sum(), (1 - treated).sum())
+    assert (effect.n_units_treated, effect.n_units_control) == (treated.sum(), (1 - treated).sum())
 
 
 @pytest.mark.filterwarnings("ignore")  # warnings of the oracle's own making
@@ -297,7 +298,15 @@ def test_minimum_detectable_is_seen_eight_times_in_ten():
 
 def effect(low, high, n=1000):
     middle = (low + high) / 2
-    return Effect.of(middle, (high - middle) / stats.t.ppf(0.975, n), n, n_treated=n // 2, n_control=n // 2, alpha=0.05)
+    return Effect.of(
+        middle,
+        (high - middle) / stats.t.ppf(0.975, n),
+        n,
+        n_treated=n // 2,
+        n_control=n // 2,
+        method=Method.ANCOVA_HC2,
+        alpha=0.05,
+    )
 
 
 @pytest.mark.parametrize(
@@ -390,7 +399,7 @@ def test_a_segment_where_nothing_varies_has_no_effect_to_show_and_spoils_no_othe
 
 
 def test_pooling_with_one_that_is_all_but_exact():
-    exact = Effect.of(-0.2, 1e-12, 20, n_treated=2, n_control=2, alpha=0.05)
+    exact = Effect.of(-0.2, 1e-12, 20, n_treated=2, n_control=2, method=Method.ANCOVA_HC2, alpha=0.05)
     assert [one.estimate for one in pooled([exact, effect(-0.5, 0.1)])] == pytest.approx([-0.2, -0.2])
 
 

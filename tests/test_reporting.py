@@ -33,6 +33,7 @@ from nudges.measuring import (
     Group,
     Headline,
     Measured,
+    Method,
     OutageGap,
     from_rows,
     pooled,
@@ -67,7 +68,7 @@ CAMPAIGN = Campaign(
 
 def effect(middle, se, n_treated=11_873, n_control=6_021):
     df = n_treated + n_control - 3
-    return Effect.of(middle, se, df, n_treated=n_treated, n_control=n_control, alpha=0.05)
+    return Effect.of(middle, se, df, n_treated=n_treated, n_control=n_control, method=Method.ANCOVA_HC2, alpha=0.05)
 
 
 def measured(middle=-0.30, se=0.066, *, alarms=(), outcome=Outcome.RESIDUAL_KG, level=7.72):

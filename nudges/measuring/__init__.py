@@ -3,7 +3,7 @@
 from nudges.measuring.ancova import unit_ancova
 from nudges.measuring.contrasts import NONE_AT_FIRST, by_arm, by_segment, by_week, headline, shown_arms
 from nudges.measuring.diagnostics import Balance, OutageGap, SampleRatio, balance, outage_gap, sample_ratio
-from nudges.measuring.effect import Effect
+from nudges.measuring.effect import Effect, Method
 from nudges.measuring.pooling import pooled
 from nudges.measuring.power import mean_variance, minimum_detectable
 from nudges.measuring.results import Flow, Group, Headline, Measured, from_rows, to_rows
@@ -19,6 +19,7 @@ __all__ = [
     "Group",
     "Headline",
     "Measured",
+    "Method",
     "OutageGap",
     "Outcomes",
     "SampleRatio",

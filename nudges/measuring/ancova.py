@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nudges.errors import DataError, UnsupportedError
-from nudges.measuring.effect import Effect
+from nudges.measuring.effect import Effect, Method
 
 Floats = NDArray[np.float64]
 _TREATED = 1  # column of `treated` in the design
@@ -65,15 +65,17 @@ def unit_ancova(
     design = _design(z, _known(pre, len(y)), w, None if strata is None else _labels("strata", strata, len(y)))
     fit = _fit(design, y, w)
     if cluster is None:
-        variance, df = _hc2(fit), float(len(y) - design.shape[1])
+        variance, df, method = _hc2(fit), float(len(y) - design.shape[1]), Method.ANCOVA_HC2
     else:
         variance, df = _cr2(fit, _labels("cluster", cluster, len(y)))
+        method = Method.ANCOVA_CR2
     n_treated = int(z.sum())
     tau, se = float(fit.beta[_TREATED]), float(np.sqrt(max(variance, 0.0)))
     rounding = _NOTHING * float(np.sqrt(np.average(y**2, weights=w)))
     if se <= rounding:
         tau, se = tau if abs(tau) > rounding else 0.0, 0.0
-    return Effect.of(tau, se, df, n_treated=n_treated, n_control=len(z) - n_treated, alpha=alpha)
+    n_control = len(z) - n_treated
+    return Effect.of(tau, se, df, n_treated=n_treated, n_control=n_control, method=method, alpha=alpha)
 
 
 def _vector(name: str, values: ArrayLike, n: int | None = None) -> Floats:

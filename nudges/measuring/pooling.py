@@ -35,7 +35,7 @@ def pooled(effects: Sequence[Effect], *, alpha: float = 0.05) -> tuple[Effect, .
     return tuple(
         Effect(
             float(m), float(s), float(m - reach * s), float(m + reach * s), float(2 * ndtr(-abs(m) / s)),
-            effect.df, effect.n_treated, effect.n_control,
+            effect.df, effect.n_units_treated, effect.n_units_control, effect.method,
         )
         for effect, m, s in zip(effects, estimate, se, strict=True)
     )  # fmt: skip

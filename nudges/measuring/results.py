@@ -156,7 +156,7 @@ def _group(raw: Mapping[str, Any]) -> Group:
 
 
 def _effect(raw: Mapping[str, Any] | None) -> Effect | None:
-    return None if raw is None else Effect(**raw)
+    return None if raw is None else Effect.restored(raw)
 
 
 def _balance(raw: Mapping[str, Any]) -> Balance:
@@ -169,7 +169,7 @@ def _headline(raw: Mapping[str, Any]) -> Headline:
         "outcome": Outcome(raw["outcome"]),
         "verdict": Verdict(raw["verdict"]),
         "alarms": tuple(raw["alarms"]),
-        "effect": Effect(**raw["effect"]),
+        "effect": Effect.restored(raw["effect"]),
         "treated_household_weeks": tuple((int(week), int(count)) for week, count in raw["treated_household_weeks"]),
         "ratios": tuple(SampleRatio(**ratio) for ratio in raw["ratios"]),
         "outage": OutageGap(**raw["outage"]),

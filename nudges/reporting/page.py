@@ -193,6 +193,6 @@ def _effect_json(effect: Effect | None) -> dict[str, Any] | None:
         "ci_high": effect.ci_high,
         "se": effect.se,
         "p_value": effect.p_value,
-        "n_treated": disclosed(effect.n_treated),
-        "n_control": disclosed(effect.n_control),
+        "n_treated": disclosed(effect.n_units_treated),
+        "n_control": disclosed(effect.n_units_control),
     }

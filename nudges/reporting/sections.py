@@ -153,7 +153,9 @@ def balance(head: Headline, scale: Scale) -> Grid:
 
 def is_publishable(effect: Effect | None) -> bool:
     """Whether both groups of an effect are large enough to publish."""
-    return effect is not None and all(disclosed(n) is not None for n in (effect.n_treated, effect.n_control))
+    return effect is not None and all(
+        disclosed(n) is not None for n in (effect.n_units_treated, effect.n_units_control)
+    )
 
 
 def _point(group: Group, scale: Scale, label: str) -> Point:
@@ -219,7 +221,7 @@ def _rows(items: Sequence[Group], scale: Scale, *, with_pooled: bool) -> list[Ro
             rows.append(Row(group.title, ("too few to show", "", *([""] * with_pooled), "")))
             continue
         middle = (effect_cell(group.pooled, scale) if group.pooled else "",) if with_pooled else ()
-        units = f"{shown(effect.n_treated)} / {shown(effect.n_control)}"
+        units = f"{shown(effect.n_units_treated)} / {shown(effect.n_units_control)}"
         rows.append(Row(group.title, (effect_cell(effect, scale), interval_cell(effect, scale), *middle, units)))
     return rows
 
