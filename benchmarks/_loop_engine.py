@@ -14,14 +14,14 @@ from nudges import draws, estimators
 from nudges.choice import allocate_priced
 from nudges.domain import Outcome, Shares
 from nudges.steps.choose.policy import stopped_to_none
-from nudges.uplift import Decision, Earlier, Evidence, Prices, decide, net_benefit, pence_per_outcome
+from nudges.uplift import Decision, Detail, Earlier, Evidence, Prices, decide, net_benefit, pence_per_outcome
 from nudges.uplift.sampling import shares_of
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-SHARES = Shares(control=0.10, learn=0.20, best=0.70)
-"""Lanes of the campaign; there is no holdout besides."""
+SHARES = Shares(control=0.10, learn=0.10, best=0.80)
+"""Lanes of the campaign; there is no holdout besides. Outside the control lane no arm is ever rarer than 2.8 %."""
 
 OUTSIDE = Shares(0.0, SHARES.learn / (SHARES.learn + SHARES.best), SHARES.best / (SHARES.learn + SHARES.best))
 """The same for a home known to be outside the control lane."""
@@ -84,6 +84,7 @@ class Engine:
             looks=setting.turns,
             earlier=self._earlier,
             week=turn * TURN_WEEKS,
+            detail=Detail.GATE,
         )
         self.decisions.append(decision)
         self._earlier = decision.memory

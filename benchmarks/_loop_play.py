@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +45,7 @@ class Lived:
         cost: (weeks,) of it, messages.
         policies: what each turn was called.
         estimate, low, high, truth: kg a home and week, campaign against control lane, over all weeks.
-        homes: homes of the campaign.
+        homes: homes of the campaign, of so many households in the borough.
         cpu_s: processor seconds.
     """
 
@@ -59,6 +61,24 @@ class Lived:
     truth: float
     homes: int
     cpu_s: float
+    households: int
+    estimator: str
+
+    @property
+    def key(self) -> tuple[str, int, str, int, str]:
+        """What makes a year the same one; only the engine has an estimator."""
+        return wanted_key(self.kind, self.seed, self.chooser, households=self.households, estimator=self.estimator)
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps({**asdict(self), "pence": self.pence.tolist(), "cost": self.cost.tolist()})
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """Rebuild from `to_json`."""
+        kept = json.loads(line)
+        arrays = {name: np.array(kept.pop(name)) for name in ("pence", "cost")}
+        return cls(policies=tuple(kept.pop("policies")), **arrays, **kept)
 
     @property
     def covers(self) -> bool:
@@ -89,7 +109,16 @@ def live(kind: str, seed: int, chooser: str, *, households: int, weeks: int, est
         truth=-float(kg[:, known & ~setting.is_control].mean()),
         homes=world.size,
         cpu_s=time.process_time() - begun,
+        households=households,
+        estimator=estimator,
     )
+
+
+def wanted_key(
+    kind: str, seed: int, chooser: str, *, households: int, estimator: str
+) -> tuple[str, int, str, int, str]:
+    """The `Lived.key` of a year that is wanted."""
+    return kind, seed, chooser, households, estimator if chooser == ENGINE else ""
 
 
 @cache

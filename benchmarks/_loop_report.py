@@ -72,7 +72,10 @@ def over_time(lived: Sequence[Lived], other: str = BEST) -> str:
 
 
 def sentence(lived: Sequence[Lived], other: str = BEST) -> str:
-    """From which week on the engine earns more than another chooser on at least nine of ten seeds; paired total."""
+    """From which week on the engine earns more than another chooser on at least nine of ten seeds; paired total.
+
+    Once from that week to the end of the year, and once all that was earned since the first week.
+    """
     ahead = differences(lived, other)
     n, weeks = ahead.shape
     starts = [
@@ -81,11 +84,29 @@ def sentence(lived: Sequence[Lived], other: str = BEST) -> str:
     total = ahead.sum(axis=1) * POUNDS
     won = int((total > 0).sum())
     whole = f"Over the whole year it earns {_mean(total)} £ more, and more on {won} of {n} seeds."
+    passed = _passed(ahead)
+    so_far = (
+        f"What it has earned since the first week is more on nine of ten seeds from the end of week {passed} on."
+        if passed
+        else "At the end of the year what it has earned is not more on nine of ten seeds."
+    )
     if not starts:
-        return f"From no week on does the engine earn more than {other} on nine of ten seeds. {whole}"
+        return f"From no week on does the engine earn more than {other} on nine of ten seeds. {so_far} {whole}"
     first = starts[0]
     count = int((ahead[:, first:].sum(axis=1) > 0).sum())
-    return f"From week {first + 1} to the end the engine earns more than {other} on {count} of {n} seeds. {whole}"
+    return (
+        f"From week {first + 1} to the end the engine earns more than {other} on {count} of {n} seeds. {so_far} {whole}"
+    )
+
+
+def _passed(ahead: Floats) -> int:
+    """End of the first turn from which on the sum so far is ahead on nine of ten seeds for good; 0 for never."""
+    n, weeks = ahead.shape
+    ends = np.arange(TURN_WEEKS, weeks + 1, TURN_WEEKS)
+    is_ahead = (np.cumsum(ahead, axis=1)[:, ends - 1] > 0).sum(axis=0) >= math.ceil(0.9 * n)
+    behind = np.flatnonzero(~is_ahead)
+    first = int(behind[-1]) + 1 if len(behind) else 0
+    return int(ends[first]) if first < len(ends) else 0
 
 
 def differences(lived: Sequence[Lived], other: str) -> Floats:

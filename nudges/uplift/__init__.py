@@ -15,7 +15,7 @@ from nudges.uplift.evidence import (
     net_benefit,
     pence_per_outcome,
 )
-from nudges.uplift.gate import ENOUGH_UNITS, NONE_CHANCE
+from nudges.uplift.gate import NONE_CHANCE
 from nudges.uplift.groups import LARGE_SEGMENT_UNITS, GroupShare
 from nudges.uplift.held_out import GATE_FOLDS
 from nudges.uplift.memory import Earlier, Layout, Stop
@@ -24,7 +24,6 @@ from nudges.uplift.readable import Readable
 __all__ = [
     "COLD_START_UNITS",
     "COLD_START_UNITS_PER_ARM",
-    "ENOUGH_UNITS",
     "FOOD_COLLECTIONS_A_WEEK",
     "GATE_FOLDS",
     "KG_PER_FOOD_SET_OUT",

@@ -2,10 +2,10 @@
 
 A model is used only when the lower bound of its paired held-out gain is above zero against the best single arm AND
 against none; the best single arm only when its own lower bound over none is. Bounds are one-sided, 5 % over all looks
-of the campaign, and for a model never more than 1.5 % at one. Failing both, arms are uniform while units are few, then
-sampled by their chance to be best, and go to none when that is likely best or nothing was proven for long. Drift,
-broken promises and age close the gate on a model that proved itself. Values are pence net of message cost, within the
-budget.
+of the campaign, and for a model over the best arm never more than 1.5 % at one, over none 5 %. What is in stays while
+it is likely a gain. Failing both, arms are uniform while units are few, then sampled by their chance to be best, and go
+to none when that is likely best. Drift, broken promises and age close the gate on a model that proved itself. Values
+are pence net of message cost, within the budget.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nudges.uplift.decision import Decision
 from nudges.uplift.detail import Detail, quality
 from nudges.uplift.evidence import Evidence, Floats, Prices, checked
 from nudges.uplift.gate import Gains, gains, verdict
-from nudges.uplift.groups import harmful, shares, together
+from nudges.uplift.groups import harmful, shares
 from nudges.uplift.held_out import HeldOut, held_out
 from nudges.uplift.memory import Earlier, layout_of, newest
 from nudges.uplift.proof import ERROR_SHARE, MODEL_ERROR_SHARE
@@ -72,7 +72,7 @@ def decide(
     best = evidence.arms[held.best]
     chance = dict(zip(evidence.arms, chance_best(found.mean, found.covariance).tolist(), strict=True))
     said = verdict(found, best, chance, evidence, stands=stands, earlier=earlier)
-    stops = together(earlier.stops if earlier else (), harmful(evidence, held.scores, prices.pence_per_outcome, looks))
+    stops = harmful(evidence, held.scores, prices.pence_per_outcome, looks, kept=earlier.stops if earlier else ())
     messaged, gained = _treatment(said.policy, held, evidence.arms)
     return Decision(
         policy=said.policy,
@@ -181,5 +181,5 @@ def _treatment(policy: str, held: HeldOut, arms: tuple[str, ...]) -> tuple[Float
         return np.zeros(n_rows), np.zeros(n_rows)
     if policy.startswith("arm:"):
         return np.full(n_rows, held.reach[held.best]), held.single_payoff - none
-    reached = shares_of(policy, arms) * held.reach
+    reached = shares_of(policy, arms)
     return np.full(n_rows, float(reached[1:].sum())), (held.payoff - none[:, None]) @ reached

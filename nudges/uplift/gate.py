@@ -13,18 +13,18 @@ from nudges.uplift.averaging import averaged
 from nudges.uplift.evidence import Evidence, Floats
 from nudges.uplift.held_out import HeldOut
 from nudges.uplift.memory import Earlier, Standing
-from nudges.uplift.proof import MODEL_ERROR_SHARE, Proof, after_selection, proof
-from nudges.uplift.sampling import mixture, posterior, tried
+from nudges.uplift.proof import MODEL_ERROR_SHARE, Proof, after_selection, held_to, proof
+from nudges.uplift.sampling import mixture, posterior, tried, within_budget
 
 NONE_CHANCE = 0.95
 """The policy becomes none when sending nothing is best with this chance ..."""
 
 STAY_NONE_CHANCE = 0.5
-"""... stays so while it is more likely best than any message ..."""
+"""... and stays so while it is more likely best than any message."""
 
-ENOUGH_UNITS = 100_000
-"""... and comes from so many closed rows whenever no message is proven to pay. With four arms and an outcome that
-spreads by 3 kg the standard error of an effect is then 0.026 kg: 0.7 % of 9 kg would have been seen."""
+STAY_LEVEL = 0.25
+"""What was let in stays while it is a gain with three chances in four: its proof was given when it was let in, and a
+gate that shuts at the first weaker turn loses more than it spares. Broken promises shut it besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Gains:
         arm_over_none: the best single arm, picked out of fold, over no message.
         mean: (n_arms,) worth when everyone the budget reaches gets the arm, the control first.
         covariance: (n_arms, n_arms) of that.
+        reach: (n_arms,) share of households each arm reaches before the money is gone.
     """
 
     over_arm: Proof
@@ -44,6 +45,7 @@ class Gains:
     arm_over_none: Proof
     mean: Floats
     covariance: Floats
+    reach: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +59,22 @@ class Verdict:
 
 
 def gains(held: HeldOut, evidence: Evidence, looks: int) -> Gains:
-    """What the held-out policies gained over each other, and what every arm is worth."""
+    """What the held-out policies gained over each other, and what every arm is worth.
+
+    Over no message a model is held to the plain 95 % bound: until something is proven messages are sent all the same,
+    and none has a rule of its own.
+    """
     model, single, none = held.model_payoff, held.single_payoff, held.none_payoff
     worth = none[:, None] + held.reach * (held.payoff - none[:, None])
-    mean, covariance = posterior(worth, np.unique(evidence.groups, return_inverse=True)[1])
+    codes = np.unique(evidence.groups, return_inverse=True)[1]
+    mean, covariance = posterior(worth, evidence.propensity, evidence.turns, codes)
     return Gains(
         over_arm=proof(averaged(model - single, evidence, held.model, held.single), looks, at_most=MODEL_ERROR_SHARE),
-        over_none=proof(averaged(model - none, evidence, held.model, 0), looks, at_most=MODEL_ERROR_SHARE),
+        over_none=proof(averaged(model - none, evidence, held.model, 0), 1),
         arm_over_none=proof(averaged(single - none, evidence, held.single, 0), looks),
         mean=mean,
         covariance=covariance,
+        reach=held.reach,
     )
 
 
@@ -81,8 +89,8 @@ def verdict(
 ) -> Verdict:
     """Apply the gate.
 
-    What was let in before stays while its plain 95 % bound is above zero, so that a gate that is read often does not
-    shut on what it has proven; and none stays until sending something is likely better.
+    What was let in before stays until it is no longer likely to be a gain, so that a gate that is read often does not
+    open and shut with every turn; and none stays until sending something is likely better.
 
     Args:
         found: held-out gains.
@@ -107,12 +115,13 @@ def verdict(
         return Verdict(f"arm:{best}", arm.value, promise, said)
     doubt = words.undecided(best, arm, over_arm, money, why_not)
     n_rows, none = len(evidence.y), next(iter(chance.values()))
-    if n_rows >= ENOUGH_UNITS or none >= (STAY_NONE_CHANCE if before == "none" else NONE_CHANCE):
+    if none >= (STAY_NONE_CHANCE if before == "none" else NONE_CHANCE):
         return Verdict("none", arm.value, None, f"{doubt} {words.nothing_sent(none, n_rows)}")
-    trying = words.mixed(chance, none_at=NONE_CHANCE, enough=ENOUGH_UNITS)
-    return Verdict(mixture(tuple(chance), tried(found.mean, found.covariance)), arm.value, None, f"{doubt} {trying}")
+    trying = words.mixed(chance, none_at=NONE_CHANCE)
+    shares = within_budget(tried(found.mean, found.covariance), found.reach)
+    return Verdict(mixture(tuple(chance), shares), arm.value, None, f"{doubt} {trying}")
 
 
 def _again(found: Proof, was_used: bool) -> Proof:
-    """The proof asked of what was let in before: that of one look."""
-    return proof(found.value, 1) if was_used and not found.is_proven else found
+    """The proof asked of what was let in before."""
+    return held_to(found.value, STAY_LEVEL) if was_used and not found.is_proven else found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,9 @@ from nudges.uplift.proof import ERROR_SHARE, upper_bound
 LARGE_SEGMENT_UNITS = 1_000
 """Harm is looked for in segments of at least so many units ..."""
 
-LARGE_SEGMENT_ROWS = 100
-"""... with at least so many rows of the arm and of the control."""
+LARGE_SEGMENT_ROWS = 500
+"""... with at least so many rows of the arm and of the control: kilograms are skewed, and a mean of 130 of them lies
+beyond a normal 5 % bound in 11 % of draws."""
 
 SHOWN_UNITS = 100
 """Segments with fewer units are named but not described."""
@@ -45,11 +46,20 @@ class GroupShare:
     is_left_out: bool
 
 
-def harmful(evidence: Evidence, scores: Floats, pence_per_outcome: float, looks: int) -> tuple[Stop, ...]:
+def harmful(
+    evidence: Evidence, scores: Floats, pence_per_outcome: float, looks: int, *, kept: Sequence[Stop] = ()
+) -> tuple[Stop, ...]:
     """Arms that make the outcome worse with confidence in a large segment.
 
-    One-sided 5 % over all pairs of arm and large segment and all looks of the campaign (Bonferroni), because a stop is
-    not lifted by itself; the price of the message is not counted.
+    One-sided 5 % over all pairs of arm and large segment and all looks of the campaign (Bonferroni); the price of the
+    message is not counted. A stop stays while its plain one-sided 95 % bound says harm, or where too few rows speak.
+
+    Args:
+        evidence: with segments.
+        scores: (n, n_arms) doubly robust, outcome units.
+        pence_per_outcome: its sign says which way is worse.
+        looks: how many times this campaign will read its gate.
+        kept: stops so far.
     """
     pairs = [
         (name, flags, arm)
@@ -57,12 +67,16 @@ def harmful(evidence: Evidence, scores: Floats, pence_per_outcome: float, looks:
         for arm in range(1, len(evidence.arms))
         if _is_large(evidence, flags, arm)
     ]
-    stops = []
+    stops = {(stop.segment, stop.arm): stop for stop in kept}
     for name, flags, arm in pairs:
+        pair = (name, evidence.arms[arm])
         effect = clustered_mean((scores[:, arm] - scores[:, 0])[flags], evidence.groups[flags])
-        if _makes_worse(effect, pence_per_outcome, ERROR_SHARE / (len(pairs) * looks)):
-            stops.append(Stop(name, evidence.arms[arm], effect))
-    return tuple(stops)
+        level = ERROR_SHARE if pair in stops else ERROR_SHARE / (len(pairs) * looks)
+        if _makes_worse(effect, pence_per_outcome, level):
+            stops[pair] = Stop(*pair, effect)
+        else:
+            stops.pop(pair, None)
+    return tuple(stops[pair] for pair in sorted(stops))
 
 
 def _is_large(evidence: Evidence, flags: NDArray[np.bool_], arm: int) -> bool:
@@ -75,12 +89,6 @@ def _is_large(evidence: Evidence, flags: NDArray[np.bool_], arm: int) -> bool:
 def _makes_worse(effect: Value, sign: float, level: float) -> bool:
     """Whether even the best end of the effect's interval is on the wrong side."""
     return upper_bound(effect, level) < 0 if sign > 0 else effect.at_least(level) > 0
-
-
-def together(kept: Sequence[Stop], found: Sequence[Stop]) -> tuple[Stop, ...]:
-    """All stops, each pair of segment and arm once, as found last; a stop is never lifted by itself."""
-    pairs: Mapping[tuple[str, str], Stop] = {(stop.segment, stop.arm): stop for stop in (*kept, *found)}
-    return tuple(pairs[pair] for pair in sorted(pairs))
 
 
 def shares(evidence: Evidence, messaged: Floats, gain: Floats) -> tuple[GroupShare, ...]:

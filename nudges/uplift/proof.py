@@ -28,7 +28,7 @@ class Proof:
 
     Attributes:
         value: pence a unit, with its 95 % interval.
-        level: chance of error of this one look, 5 % over the looks.
+        level: chance of error of this one look.
         bound: lower end at that level.
     """
 
@@ -50,7 +50,11 @@ def proof(value: Value, looks: int, *, at_most: float = ERROR_SHARE) -> Proof:
     """
     if looks < 1:
         raise DataError(f"looks: {looks!r}, must be 1 or more: the turns in which the campaign reads its gate.")
-    level = min(ERROR_SHARE / looks, at_most)
+    return held_to(value, min(ERROR_SHARE / looks, at_most))
+
+
+def held_to(value: Value, level: float) -> Proof:
+    """Hold a gain against zero at a one-sided level."""
     return Proof(value, level, value.at_least(level))
 
 

@@ -62,14 +62,13 @@ def undecided(best_arm: str, over_none: Proof, over_arm: Proof, money: Money, cl
     )
 
 
-def mixed(chance_best: Mapping[str, float], *, none_at: float, enough: int) -> str:
+def mixed(chance_best: Mapping[str, float], *, none_at: float) -> str:
     """How arms are tried meanwhile, and when that ends."""
     ranked = sorted(chance_best.items(), key=lambda item: -item[1])
     said = ", ".join(f"{_arm(arm)} {chance:.0%}" for arm, chance in ranked)
     return (
         f"Meanwhile the messages that may be best are tried most (top-two sampling). Chance of each to be best: {said}."
-        f" Sending stops once sending nothing is best with {none_at:.0%} chance, or once {enough:,} rows have proven "
-        "nothing."
+        f" Sending stops once sending nothing is best with {none_at:.0%} chance."
     )
 
 
