@@ -439,7 +439,7 @@ def test_many_features(name):
         x, y, treatment=np.array(["control", "a"])[given], propensity=np.full((n, 2), 0.5)
     )
     if name == "causal_stack":
-        assert len(model.linear_[1].basis.pairs) < 3 * MOST_PAIRS
+        assert len(model.linear_.basis.pairs) < 3 * MOST_PAIRS
         assert np.corrcoef(model.effect(x)[:, 0], x[:, 60] * x[:, 61])[0, 1] > 0.8
         assert set(model.importance_[0].argsort()[-2:]) == {60, 61}
 
@@ -477,7 +477,8 @@ def test_stack_weights_are_never_negative_and_add_up_to_what_held_out_rows_say(s
     truth = rng.normal(size=(2_000, 2))
     target = 0.8 * truth + rng.normal(0, 3, truth.shape)
     models = [truth + rng.normal(0, 0.02, truth.shape) for _ in range(n_models)]
-    weights = stack_weights(models, models, target, weight=np.ones(2_000))
+    shares = np.full(n_models, 1 / n_models)
+    weights = stack_weights(models, models, target, shares=shares, weight=np.ones(2_000))
     assert (weights >= 0).all()
     assert weights.sum() == pytest.approx(0.8, abs=4 * 3 / np.sqrt(4_000) + 0.05)  # four standard errors, and the prior
 
@@ -486,12 +487,13 @@ def test_a_model_that_is_wrong_gets_nothing():
     rng = np.random.default_rng(0)
     truth = rng.normal(size=(2_000, 2))
     target, models = truth + rng.normal(0, 3, truth.shape), [truth, rng.normal(size=truth.shape) - truth]
-    weights = stack_weights(models, models, target, weight=np.ones(2_000))
+    weights = stack_weights(models, models, target, shares=[0.5, 0.5], weight=np.ones(2_000))
     assert weights[0] > 0.8
     assert weights[1] < 0.05
 
 
 def test_a_model_that_says_nothing_keeps_its_share():
     silent = np.zeros((50, 2))
-    weights = stack_weights([silent, silent], [silent, silent], np.ones((50, 2)), weight=np.ones(50))
-    np.testing.assert_allclose(weights, 0.5)
+    models, shares = [silent, silent], [0.5, 0.3]
+    weights = stack_weights(models, models, np.ones((50, 2)), shares=shares, weight=np.ones(50))
+    np.testing.assert_allclose(weights, shares)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nudges.estimators._basis import Basis, Columns32, blocks
+from nudges.estimators._dense import dense
 from nudges.estimators._moments import Moments, column_noise, fold_products
 from nudges.estimators._pairs import Pairs, screened
 from nudges.estimators._room import Room
@@ -51,10 +53,14 @@ class Linear:
 
     def deviation(self, X: Floats) -> Floats:
         """Effects less their mean, (n, K)."""
-        return mixed([self], [1.0], X)
+        out = np.zeros((len(X), len(self.coef)))
+        singles = replace(self.basis, pairs=np.empty((0, 2), dtype=np.intp))
+        for rows in blocks(len(X) if self.coef.any() else 0):
+            out[rows] = self._of_singles(singles(X[rows]))
+        return out
 
-    def of_singles(self, singles: Columns32) -> Columns32:
-        """The same from the columns of `basis` without products, (n, K)."""
+    def _of_singles(self, singles: Columns32) -> Columns32:
+        """Deviations from the columns of `basis` without products, (n, K)."""
         first, kept = self._narrowed()
         slopes = self.coef.T.astype(np.float32)
         part = singles @ slopes[first - self.basis.n_single : first]
@@ -71,6 +77,24 @@ class Linear:
         moved = (self.coef**2 * self.variance).sum(axis=0)
         return first, np.flatnonzero(moved[first:] > _NEGLIGIBLE * moved.sum())
 
+    def of_room(self, effects: Floats) -> Self:
+        """Effects (K,) at average room that follow the room of each row, and nothing else."""
+        coef = np.zeros_like(self.coef)
+        coef[:, 0] = effects
+        return replace(self, coef=coef, fold_coef=np.tile(coef, (len(self.fold_coef), 1, 1)))
+
+    def plus(self, others: Sequence[Linear], weights: Sequence[float]) -> Self:
+        """One model that predicts the weighted sum of this one and others without products, for use, not for judging.
+
+        Args:
+            others: of the same rows, basis and room, this one's products left out.
+            weights: this model's first.
+        """
+        coef = weights[0] * self.coef
+        for other, weight in zip(others, weights[1:], strict=True):
+            coef[:, : other.coef.shape[1]] += weight * other.coef
+        return replace(self, coef=coef, fold_mean=self.fold_mean[:0], fold_coef=self.fold_coef[:0])
+
     def held_out(self, X: Floats, folds: Indices) -> Floats:
         """The same for the training rows `X`, each from the model without its fold, (n, K)."""
         out = np.empty((len(X), len(self.coef)))
@@ -82,8 +106,18 @@ class Linear:
         return out
 
 
-def fitted(rows: Scored, basis: Basis, *, room: Room | None = None, with_pairs: bool = False) -> Linear:
-    """The effects; with `with_pairs` also products of two features, with `room` less where outcomes cannot move."""
+def fitted(
+    rows: Scored, basis: Basis, *, room: Room | None = None, with_pairs: bool = False, small: bool = False
+) -> Linear:
+    """The effects, most columns without any; with `small` every column with a little.
+
+    Args:
+        rows: with `room`, of weights divided by the room of each row (`Room.evened`).
+        basis: without products.
+        room: effects are less where outcomes cannot move.
+        with_pairs: also products of two features.
+        small: `_dense` instead of `_sparse`.
+    """
     pairs = _no_pairs(rows.folds)
     if with_pairs:
         pairs = screened(basis, rows.X, rows.contrasts, weight=rows.weight, folds=rows.folds)
@@ -95,33 +129,29 @@ def fitted(rows: Scored, basis: Basis, *, room: Room | None = None, with_pairs: 
     products = fold_products(columns, rows.X, rows.contrasts, weight=rows.weight, folds=rows.folds)
     total = products.sum(axis=0)
     q = products.shape[1] - 1 - rows.contrasts.shape[1]
-    whole = Moments.of(total, q)
-    prior = Prior.of(
-        column_noise(columns, rows.X, rows.contrasts, weight=rows.weight, groups=rows.groups, moments=whole)
+    whole, parts = Moments.of(total, q), [Moments.of(total - own, q) for own in products]
+    noise = column_noise(columns, rows.X, rows.contrasts, weight=rows.weight, groups=rows.groups, moments=whole)
+    parts.append(whole)
+    slopes = (
+        np.array([dense(part, noise * (whole.mass / part.mass)) for part in parts])
+        if small
+        else _slopes(parts, whole, Prior.of(noise), pairs)
     )
-    parts = [*(Moments.of(total - own, q) for own in products), whole]
-    slopes = _slopes(parts, whole, prior, pairs)
+    level = 0 if room is None or room.coef is None else 1
     return Linear(
         basis=basis,
         room=room,
-        mean=whole.mean,
+        mean=_means(total, q, level),
         variance=np.diag(whole.spread).copy(),
         coef=slopes.mean(axis=0),
-        fold_mean=np.array([part.mean for part in parts[:-1]]),
+        fold_mean=np.array([_means(total - own, q, level) for own in products]),
         fold_coef=slopes[:-1],
     )
 
 
-def mixed(parts: Sequence[Linear], weights: Sequence[float], X: Floats) -> Floats:
-    """Weighted sum of the deviations of models of the same features, (n, K); columns are made once for all."""
-    used = [(part, weight) for part, weight in zip(parts, weights, strict=True) if weight != 0.0 and part.coef.any()]
-    out = np.zeros((len(X), len(parts[0].coef)))
-    singles = replace(parts[0].basis, pairs=np.empty((0, 2), dtype=np.intp))
-    for rows in blocks(len(X) if used else 0):
-        columns = singles(X[rows])
-        for part, weight in used:
-            out[rows] += weight * part.of_singles(columns)
-    return out
+def _means(products: Floats, q: int, level: int) -> Floats:
+    """Means of the columns over rows, (q,); the room, column `level`, undoes that weights were divided by it."""
+    return np.asarray(products[level, 1 : 1 + q] / products[0, level])
 
 
 def made_columns(basis: Basis, room: Room | None, X: Floats) -> Columns32:

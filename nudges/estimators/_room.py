@@ -7,18 +7,19 @@ multiplied with it, so that such effects are short sums.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nudges.estimators._basis import Basis, Columns32
+from nudges.estimators._basis import Basis, Columns32, blocks
+from nudges.estimators._rows import Scored
 
 Floats = NDArray[np.float64]
 
 _FIT_ROWS = 100_000
 _STEPS = 8
-_MOST = 4.0  # times the average room, after which a row counts as having no more
+_LEAST, _MOST = 0.2, 4.0  # times the average room, beyond which a row counts as having no less or no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,16 @@ class Room:
         if self.coef is None:
             return None
         chance = _chance(columns, self.coef)
-        return np.minimum(chance * (1.0 - chance) / self.average, _MOST).astype(np.float32)
+        return np.clip(chance * (1.0 - chance) / self.average, _LEAST, _MOST).astype(np.float32)
+
+    def evened(self, basis: Basis, rows: Scored) -> Scored:
+        """Rows of weights divided by their room: outcomes of 0 and 1 vary in proportion to it, and so do scores."""
+        if self.coef is None:
+            return rows
+        weight = rows.weight.copy()
+        for block in blocks(len(weight)):
+            weight[block] /= np.asarray(self(basis(rows.X[block])))
+        return replace(rows, weight=weight)
 
 
 def _chance(columns: Columns32, coef: Floats) -> Floats:
