@@ -22,7 +22,7 @@ from nudges.domain import (
     Template,
     Unit,
 )
-from nudges.errors import ConfigError, UnsupportedError
+from nudges.errors import ConfigError
 from nudges.tomlfile import Section, load_toml, parse_toml
 from nudges.weeks import Week
 
@@ -62,7 +62,7 @@ def template_files(home: Path) -> list[Path]:
 
 
 def load_campaign(path: Path) -> Campaign:
-    """One campaign file; raises ConfigError, or UnsupportedError for a unit this version does not randomise."""
+    """One campaign file; raises ConfigError."""
     where = f"campaigns/{path.name}"
     top = load_toml(path, where=where)
     shares = _shares(top.section("shares"))
@@ -89,12 +89,11 @@ def load_campaign(path: Path) -> Campaign:
         capacity=_capacity(top.section("capacity")),
         coverage=_coverage(top.section("coverage")),
     )
-    _guard_floor(campaign, top)
-    top.done()
     if campaign.unit is Unit.ROUND:
-        raise UnsupportedError(
-            f"{where}: unit == 'round', this version randomises households and shared bin stores. Write household."
-        )
+        _guard_rounds(campaign, top)
+    else:
+        _guard_floor(campaign, top)
+    top.done()
     return campaign
 
 
@@ -123,6 +122,17 @@ def _guard_floor(campaign: Campaign, top: Section) -> None:
             f"must leave each of {n_arms} arms (none is one) at least floor_share == {campaign.floor_share:g} of the "
             f"units outside the control lane; it leaves {smallest:.3f}",
             f"Write learn = {needed:g} or more, or a smaller floor_share.",
+        )
+
+
+def _guard_rounds(campaign: Campaign, top: Section) -> None:
+    """Nothing is learned where rounds are drawn, so no rule may ask for a policy that is."""
+    if campaign.coverage:
+        top.fail(
+            "coverage",
+            dict(campaign.coverage),
+            'must be empty with unit = "round": no message is chosen there that could leave anybody out',
+            "Take it out.",
         )
 
 

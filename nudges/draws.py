@@ -3,19 +3,23 @@
 A draw is a salted hash: the same anywhere, in any order, with nothing to store. Who is in the council's holdout and
 who in a campaign's control lane is drawn once and never changes. Outside them a campaign goes by turns of some weeks:
 the lane (learn or best) and the arm are drawn anew in each turn, from one hash of campaign, turn and unit, so that a
-unit brings a fresh randomised trial every turn.
+unit brings a fresh randomised trial every turn. Where rounds are drawn, whole rounds are the control, drawn by complete
+randomisation, and the rest is as before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nudges.domain import Lane, Shares
+from nudges.errors import UnsupportedError
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -31,6 +35,9 @@ HOLDOUT, CONTROL_LANE, LEARN, BEST = range(4)
 
 LANE_WORD, ARM_WORD, TIE_WORD = range(3)
 """Which 64 bits of a turn's hash decide what."""
+
+FEWEST_ROUNDS = 4
+"""Rounds on either side below which no interval can be trusted (4 v 4: the smallest possible p is 0.029)."""
 
 _BELOW_ONE = 1.0 - 2.0**-53
 
@@ -79,11 +86,16 @@ def draws(salt: str, ids: Sequence[str]) -> Floats:
     return _words(salt, [unit.encode() for unit in ids], 1)[:, 0]
 
 
-def place(ids: Sequence[str], salts: Salts, shares: Shares, holdout_share: float) -> Placing:
-    """Lane and draws of each unit: holdout, then control, both for good; then learn | best for the turn."""
+def place(
+    ids: Sequence[str], salts: Salts, shares: Shares, holdout_share: float, *, control_draw: Floats | None = None
+) -> Placing:
+    """Lane and draws of each unit: holdout, then control, both for good; then learn | best for the turn.
+
+    `control_draw` (n,) takes the place of the units' own control draws: those of their rounds, where rounds are drawn.
+    """
     units = [unit.encode() for unit in ids]
     held = _words(salts.holdout, units, 1)[:, 0] < holdout_share
-    once = _words(salts.control, units, 1)[:, 0]
+    once = _words(salts.control, units, 1)[:, 0] if control_draw is None else control_draw
     turn = _words(salts.turn, units, 3)
     is_outside = once >= shares.control
     fresh = np.minimum(shares.control + (1.0 - shares.control) * turn[:, LANE_WORD], _BELOW_ONE)
@@ -184,3 +196,76 @@ def propensities(
     out *= 1.0 - holdout_share
     out[:, 0] += holdout_share
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class RoundDraw:
+    """Rounds of a campaign in the order drawn: `control` first, then `treated`."""
+
+    control: tuple[str, ...]
+    treated: tuple[str, ...]
+
+    @property
+    def rounds(self) -> tuple[str, ...]:
+        """All of them, in the order drawn."""
+        return self.control + self.treated
+
+    @property
+    def control_share(self) -> float:
+        """Chance of any one round to be control: exact, because the counts are."""
+        return len(self.control) / len(self.rounds)
+
+    def places(self, rounds: Iterable[str | None]) -> Floats:
+        """Place of each round in the order as a share [0, 1), below `control_share` for control; NaN if not drawn."""
+        n = len(self.rounds)
+        known = {name: index / n for index, name in enumerate(self.rounds)}
+        return np.array([known.get(name or "", np.nan) for name in rounds], dtype=np.float64)
+
+    def lanes(self, shares: Shares) -> Shares:
+        """The campaign's shares with the control as drawn; learn and best keep their proportion."""
+        outside = shares.learn + shares.best
+        rest = 1.0 - self.control_share
+        return Shares(self.control_share, rest * shares.learn / outside, rest * shares.best / outside)
+
+    def to_json(self) -> str:
+        """As the ledger keeps it."""
+        return json.dumps({"control": self.control, "treated": self.treated}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Rebuild from `to_json`."""
+        raw = json.loads(text)
+        return cls(tuple(map(str, raw["control"])), tuple(map(str, raw["treated"])))
+
+
+def draw_rounds(rounds: Iterable[str], salt: str, control_share: float, *, where: str) -> RoundDraw:
+    """Draw the control by complete randomisation: the rounds with the lowest draws, the whole number nearest the share.
+
+    Rounds may come in any order and more than once; `where` begins the complaint.
+
+    Raises:
+        UnsupportedError: fewer than FEWEST_ROUNDS on either side.
+    """
+    names = sorted(set(rounds))
+    n_control = int(control_share * len(names) + 0.5)
+    if min(n_control, len(names) - n_control) < FEWEST_ROUNDS:
+        raise UnsupportedError(_refusal(where, len(names), n_control, control_share))
+    order = np.argsort(draws(salt, names), kind="stable")
+    drawn = tuple(names[place] for place in order)
+    return RoundDraw(drawn[:n_control], drawn[n_control:])
+
+
+def _refusal(where: str, n: int, n_control: int, control_share: float) -> str:
+    why = "with fewer, chance alone could explain any difference"
+    if n < 2 * FEWEST_ROUNDS:
+        return (
+            f"{where}: unit == 'round' with {n} rounds in its segments, must be {2 * FEWEST_ROUNDS} or more, half of "
+            f'them without messages: {why}. Add segments that reach more rounds, or write unit = "household".'
+        )
+    half = FEWEST_ROUNDS - 0.5  # the share of a count that still rounds to the fewest
+    low, high = -(-1000 * half // n) / 1000, (999 - 1000 * half // n) / 1000
+    return (
+        f"{where}: shares.control == {control_share:g} of {n} rounds are {n_control} without messages and "
+        f"{n - n_control} with, must be {FEWEST_ROUNDS} or more of each: {why}. Write a control between {low:g} and "
+        f"{high:g}; 0.5 sees the smallest effects."
+    )

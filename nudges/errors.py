@@ -61,3 +61,9 @@ class SignatureError(NudgesError):
     """A callback's signature is missing, wrong or stale; nothing was stored."""
 
     exit_code = 12
+
+
+class PowerError(NudgesError):
+    """A campaign could not see the effect it is meant to have; a person may say to go on."""
+
+    exit_code = 13

@@ -49,7 +49,7 @@ COUNCIL = Council(
 CAMPAIGN = Campaign(
     id="less_rubbish", title="Less in the rubbish bin", segments=("own_bins",),
     arms=(Arm("a", "norm", (Medium.SMS,)), Arm("b", "own", (Medium.EMAIL,))), unit=Unit.HOUSEHOLD,
-    outcome=Outcome.RESIDUAL_KG, starts=START, weeks=12, shares=Shares(0.3, 0.3, 0.4), budget_pence=1, every_weeks=4,
+    outcome=Outcome.RESIDUAL_KG, starts=START, weeks=4, shares=Shares(0.3, 0.3, 0.4), budget_pence=1, every_weeks=4,
     estimator="no_effect", stated_effect_share=-0.05, source="text",
 )  # fmt: skip
 SEGMENT = Segment("own_bins", "Own bins", "", 0.0, 1.0, "")
@@ -362,7 +362,7 @@ def test_tonnes_are_effect_times_analysed_household_weeks(town, measured):
     assert measured.headline.household_weeks == weeks
     tonnes = measured.money.residual_tonnes
     assert tonnes.value == pytest.approx(-measured.headline.effect.estimate * weeks / 1000)
-    assert tonnes.low == pytest.approx(-measured.headline.effect.ci_high * weeks / 1000)
+    assert tonnes.low == pytest.approx(-measured.headline.interval[1] * weeks / 1000)
     # messages of the first run only: those of the measured week go out in the next one
     sent = sum(bool(i % 10) for i in np.flatnonzero(town.messaged & (town.contactable == 1) & (town.households == 1)))
     assert measured.headline.messages == sent
@@ -459,11 +459,11 @@ def test_report_writes_page_json_and_index_whole(ws, measured):
     assert summary.counts == {"pages": 1, "campaigns_listed": 1}
     assert summary.facts["less_rubbish page"] == f"var/reports/less_rubbish/{END}.html"
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    assert names == ["index.html", f"less_rubbish/{END}.html", f"less_rubbish/{END}.json"]
+    assert names == ["2026.html", "2026.json", "index.html", f"less_rubbish/{END}.html", f"less_rubbish/{END}.json"]
     facts = json.loads((folder / "less_rubbish" / f"{END}.json").read_text(encoding="utf-8"))
     assert facts["effect"]["estimate"] == pytest.approx(measured.headline.effect.estimate)
     page = (folder / "less_rubbish" / f"{END}.html").read_text(encoding="utf-8")
-    assert "Interim" in page
+    assert "Final" in page
     assert "SECRET-SALT" not in page
     again = (folder / "index.html").read_text(encoding="utf-8")
     report(ws, END + 1, now=NOW)

@@ -27,6 +27,7 @@ from nudges.measuring import (
     verdict_words,
 )
 from nudges.measuring.contrasts import contrast_effect
+from nudges.measuring.units import Series
 
 ORACLE = 1e-9  # two programs on the same least-squares problem differ by rounding only
 
@@ -64,9 +65,11 @@ def test_agrees_with_statsmodels_hc2(weighted, missing):
     fit = sm.WLS(post, design(pre, treated), weights=weights).fit(cov_type="HC2", use_t=True)
     effect = unit_ancova(post, pre, treated, weights=weights)
     same(effect, fit.params[1], fit.bse[1])
-    assert (effect.ci_low, effect.ci_high) == pytest.approx(tuple(fit.conf_int()[1]), abs=ORACLE)
-    assert effect.p_value == pytest.approx(fit.pvalues[1], abs=ORACLE)
-    assert effect.df == fit.df_resid
+    df = brute_cr2(design(pre, treated) * np.sqrt(weights)[:, None], post, np.arange(len(post)))[1]
+    assert effect.df == pytest.approx(df, rel=1e-7)
+    ends = stats.t.interval(0.95, df, loc=fit.params[1], scale=fit.bse[1])
+    assert (effect.ci_low, effect.ci_high) == pytest.approx(ends, abs=ORACLE)
+    assert effect.p_value == pytest.approx(2 * stats.t.sf(abs(fit.tvalues[1]), df), abs=ORACLE)
     assert (effect.n_units_treated, effect.n_units_control) == (treated.sum(), (1 - treated).sum())
 
 
@@ -136,6 +139,7 @@ def test_cr2_of_single_units_is_hc2():
     plain = unit_ancova(post, pre, treated, weights=weights)
     single = unit_ancova(post, pre, treated, weights=weights, cluster=np.arange(80))
     same(single, plain.estimate, plain.se)
+    assert single.df == pytest.approx(plain.df, rel=1e-7)
 
 
 def test_without_covariate_it_is_the_welch_difference():
@@ -365,6 +369,7 @@ def drawn_units(treated, households):
         households=households,
         treated_share=np.full(n, 0.5),
         holdout_share=np.zeros(n),
+        street=np.full(n, -1),
     )
 
 
@@ -375,7 +380,7 @@ def test_the_level_of_a_few_large_stores_is_not_an_effect():
     treated = np.where(is_store, np.arange(400) < 7, np.arange(400) % 2 == 1)
     post = np.where(is_store, 4.0, 9.0) + rng.normal(0, 0.5, 400)
     drawn = drawn_units(treated, np.where(is_store, 40.0, 1.0))
-    found = contrast_effect(drawn, post, np.full(400, np.nan), drawn.contrast)
+    found = contrast_effect(drawn, Series(post), Series(np.full(400, np.nan)), drawn.contrast)
     assert found.ci_low < 0 < found.ci_high
     assert found.ci_high - found.ci_low < 1.5
 
@@ -384,11 +389,11 @@ def test_a_segment_where_nothing_varies_has_no_effect_to_show_and_spoils_no_othe
     n = 400
     rng = np.random.default_rng(4)
     treated, few = np.arange(n) % 2 == 1, np.arange(n) < 40
-    post = np.where(few, 1 / 3, rng.random(n))
+    post = Series(np.where(few, 1 / 3, rng.random(n)))
     drawn = drawn_units(treated, np.ones(n))
     planned = np.ones(n)
-    pre = rng.random(n)
-    outcomes = Outcomes(post, post, pre, post, post, planned, planned, {1_001: post}, {"few": few, "rest": ~few})
+    pre, segments = Series(rng.random(n)), {"few": few, "rest": ~few}
+    outcomes = Outcomes(post, post, pre, post, post, planned, planned, {1_001: post}, segments, [post], {}, {})
     few_group, rest = by_segment(drawn, outcomes, {})
     assert few_group.effect is None
     assert "same outcome" in few_group.note

@@ -6,145 +6,34 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up_results import CAMPAIGN, RESULTS, START, TITLES, effect, measured, of_rounds, page
 
-from nudges.domain import (
-    Arm,
-    Campaign,
-    Council,
-    Language,
-    Medium,
-    Outcome,
-    QuietHours,
-    Route,
-    Shares,
-    Unit,
-    Verdict,
-)
+from nudges.domain import Outcome
 from nudges.measuring import (
+    Agreement,
+    Attrition,
     Balance,
-    Effect,
     Flow,
     Group,
-    Headline,
-    Measured,
+    Kind,
     Method,
-    OutageGap,
     from_rows,
-    pooled,
     sample_ratio,
     to_rows,
-    verdict,
-    verdict_words,
 )
-from nudges.money import Range, savings
-from nudges.reporting import ImpactPage, IndexEntry, impact_json, impact_page, index_page
-from nudges.reporting.charts import Chart, Point, effect_by_week, forest, ticks
-from nudges.reporting.disclosure import disclosed, shown
+from nudges.reporting import IndexEntry, impact_json, impact_page, index_page
+from nudges.reporting.charts import Point, effect_by_span, effect_by_week, forest
+from nudges.reporting.disclosure import disclosed, disclosed_parts, shown, shown_share
+from nudges.reporting.dose import bars
+from nudges.reporting.drawing import Chart, ticks
 from nudges.reporting.figures import interval_words, scale_of, signed
 from nudges.weeks import Week
-
-COUNCIL = Council(
-    name="Made-up Borough Council", nation="england", phone="01632 960000", website="https://example.org",
-    public_url="https://example.org/r", timezone="Europe/London", languages=(Language.EN,), live=False, allow_list=(),
-    holdout_share=0.05, salt="SECRET-SALT", quiet_hours=QuietHours(time(20), time(8)), send_times={}, cap_messages=2,
-    cap_weeks=4, late_after_minutes=180, channels={}, pence_per_fragment=2.4, pence_per_email=0.0,
-    routes=(Route("Energy from waste", 0.75, 10_500, False), Route("Landfill", 0.25, 2600, True)),
-    recycling_fee_pence_per_tonne=4200, tag_cost_pence=500, ingest=(),
-)  # fmt: skip
-START = Week.parse("2026-W10")
-CAMPAIGN = Campaign(
-    id="less_rubbish", title="Less in the rubbish bin", segments=("own_bins",),
-    arms=(Arm("street_norm_sms", "street_norm", (Medium.SMS,)), Arm("own_kg_email", "own_kg", (Medium.EMAIL,))),
-    unit=Unit.HOUSEHOLD, outcome=Outcome.RESIDUAL_KG, starts=START, weeks=12, shares=Shares(0.25, 0.35, 0.4),
-    budget_pence=200_000, every_weeks=4, estimator="causal_stack", stated_effect_share=-0.02, source="title = ...",
-)  # fmt: skip
-
-
-def effect(middle, se, n_treated=11_873, n_control=6_021):
-    df = n_treated + n_control - 3
-    return Effect.of(middle, se, df, n_treated=n_treated, n_control=n_control, method=Method.ANCOVA_HC2, alpha=0.05)
-
-
-def measured(middle=-0.30, se=0.066, *, alarms=(), outcome=Outcome.RESIDUAL_KG, level=7.72):
-    head_effect = effect(middle, se)
-    said = verdict(head_effect, outcome, stated=0.02 * level, alarms=alarms)
-    weeks = tuple(((START + n).number, 11_873) for n in range(1, 13))
-    head = Headline(
-        outcome=outcome, verdict=said, words=verdict_words(said, head_effect, outcome, alarms=alarms), alarms=alarms,
-        effect=head_effect, control_mean=level, stated=-0.02 * level, detectable=head_effect.detectable,
-        first_week_no=(START + 1).number, last_week_no=(START + 12).number, households_treated=11_873,
-        households_control=6_021, treated_household_weeks=weeks,
-        ratios=(
-            sample_ratio("assigned", {"treated": 13_900, "control": 7_010, "holdout": 1_098},
-                         {"treated": 0.95 * 0.6633, "control": 0.95 * 0.3367, "holdout": 0.05}),
-            sample_ratio("contactable", {"treated": 12_010, "control": 6_080}, {"treated": 0.6633, "control": 0.3367}),
-            sample_ratio("analysed", {"treated": 11_873, "control": 6_021 if not alarms else 6_621},
-                         {"treated": 0.6633, "control": 0.3367}),
-        ),
-        outage=OutageGap(0.0341, 0.0338, 0.0003, 0.41, is_alarm=False),
-        balance=Balance(7.81, 7.79, 0.004, 0.013, 0.012, is_notable=False), placebo=effect(0.02, 0.05),
-        flows=(
-            Flow("control", 7_010, 6_080, 0, 0, 6_930, 6_021, 7_010),
-            Flow("own_kg_email", 6_980, 6_003, 5_902, 5_611, 6_900, 5_941, 6_980),
-            Flow("street_norm_sms", 6_920, 6_007, 5_955, 5_871, 6_840, 5_932, 6_920),
-            Flow("holdout", 1_098, 950, 0, 0, 1_080, 0, 1_098),
-        ),
-        messages=35_421, cost_pence=85_010.4,
-    )  # fmt: skip
-    money = savings(
-        Range(middle, head_effect.ci_low, head_effect.ci_high), [(Week(number).monday, n) for number, n in weeks],
-        COUNCIL, programme_cost_pence=head.cost_pence,
-    ) if said is not Verdict.INVALID and outcome is Outcome.RESIDUAL_KG else None  # fmt: skip
-    return Measured("less_rubbish", (START + 12).number, head, groups(middle, se), money)
-
-
-def groups(middle, se):
-    arms = {
-        "own_kg_email": effect(middle * 0.7, se * 1.3, 5_941),
-        "street_norm_sms": effect(middle * 1.25, se * 1.3, 5_932),
-    }
-    segments = {
-        "Heavy bins": effect(middle * 2.1, se * 2.2, 2_301, 1_201),
-        "Missed the food caddy for eight weeks or more": effect(middle * 0.8, se * 2, 2_981, 1_502),
-        "Flats above shops": effect(middle * 0.2, se * 9, 160, 75),
-        "Newly moved in": None,
-        "Tiny": effect(middle, se * 20, 7, 30),
-    }
-    rows = []
-    for kind, effects in (("arm", arms), ("segment", segments)):
-        known = {label: each for label, each in effects.items() if each}
-        shrunk = dict(zip(known, pooled(list(known.values())), strict=True))
-        rows += [Group(kind, label, label, each, shrunk.get(label)) for label, each in effects.items()]
-    shape = [0.5, 1.3, 1.2, 1.35, 1.1, 1.0, 1.2, None, 0.8, 0.9, 0.7, 0.95]
-    for n, factor in enumerate(shape, start=1):
-        each = None if factor is None else effect(middle * factor + 0.02 * (-1) ** n, se * 1.9)
-        rows.append(Group("week", str(START + n), str(START + n), each))
-    return tuple(rows)
-
-
-def page(result):
-    return ImpactPage(
-        council=COUNCIL, campaign=CAMPAIGN, measured=result, generated_at=datetime(2026, 6, 1, 6, 30, tzinfo=UTC),
-        salt_sha256="a1" * 32, data_sha256="b2" * 32, version="0.1.0",
-    )  # fmt: skip
-
-
-SRM = ("Sample ratio at 'analysed': 11,873 treated units for 12,267 expected (p = 1e-11). These are not the groups.",)
-RESULTS = {
-    "shown": measured(),
-    "inconclusive": measured(-0.05, 0.11),
-    "not_shown": measured(0.005, 0.03),
-    "harm": measured(0.2, 0.06),
-    "invalid": measured(alarms=SRM),
-    "tag_rate": measured(-0.012, 0.003, outcome=Outcome.TAG_RATE, level=0.083),
-}
-"""Made-up results; nothing here was measured."""
 
 
 class Reader(HTMLParser):
@@ -237,13 +126,20 @@ def test_invalid_prints_no_effect_no_tonne_and_no_pound():
     words = read(html).words
     assert "INVALID" in words
     assert "p = 1e-11" in words
-    assert "<svg" not in html
+    assert set(re.findall(r'<svg role="img" aria-labelledby="([a-z-]+)-title', html)) == {"flow", "dose"}
     for number in ("0.30", "0.17", "42.7", "\u22123.9", "£"):
         assert number not in words
     facts = impact_json(page(RESULTS["invalid"]))
     assert facts["effect"] is None
     assert facts["money"] is None
     assert facts["groups"] == []
+
+
+def test_an_invalid_page_is_the_same_whatever_the_effect():
+    # So it cannot hold any of it: not the effect, a tonne, a pound, an interval, nor anything reckoned from them.
+    pages = [page(measured(middle, se, alarms=("Sample ratio.",))) for middle, se in ((-0.3, 0.066), (0.9, 0.4))]
+    assert impact_page(pages[0]) == impact_page(pages[1])
+    assert impact_json(pages[0]) == impact_json(pages[1])
 
 
 def test_rates_are_printed_in_points_without_money():
@@ -303,14 +199,275 @@ def test_json_is_strict():
 
 
 def test_index_lists_nulls_and_failures():
-    entries = [IndexEntry.of(CAMPAIGN, RESULTS[name]) for name in ("shown", "inconclusive", "invalid")]
-    html = index_page("Made-up Borough", entries, generated_at=datetime(2026, 6, 1, tzinfo=UTC))
+    rows = [IndexEntry.of(CAMPAIGN.title, RESULTS[name]) for name in ("shown", "inconclusive", "invalid")]
+    html = index_page("Made-up Borough", rows, generated_at=datetime(2026, 6, 1, tzinfo=UTC), years=[2025, 2026])
     reader = read(html)
     assert reader.faults == []
-    assert "INVALID: a check failed" in reader.words
+    assert "INVALID" in reader.words
+    assert html.index('href="2026.html"') < html.index('href="2025.html"')
     assert "Inconclusive" in reader.words
     assert html.count('href="less_rubbish/2026-W22.html"') == 3
     assert "No campaign has been measured yet" in index_page("B", [], generated_at=datetime(2026, 6, 1, tzinfo=UTC))
+
+
+# --- what each section says
+
+SECTIONS = (
+    "What it is worth", "What was decided by lot", "From the draw to the comparison", "Checks that can void the result",
+    "Messages that arrived", "The same question asked in other ways", "What the weighbridge says", "Effect by week",
+    "Does it last?", "By message and by segment: exploratory", "Did neighbours change too?", "Did anything get worse?",
+    "What was not measured", "Every campaign of 2026", "Was the plan followed?", "How to check and re-run this page",
+)  # fmt: skip
+NOT_OF = {
+    "invalid": {"What it is worth", *SECTIONS[5:10]},
+    "rounds": {"What the weighbridge says"},
+}
+
+
+def words_of(result, **changes):
+    if changes:
+        result = replace(result, headline=replace(result.headline, **changes))
+    return read(impact_page(page(result))).words
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_result_has_the_same_sections_in_the_same_order(name):
+    found = re.findall(r"<h2[^>]*>([^<]*)</h2>", impact_page(page(RESULTS[name])))[1:]
+    wanted = [title for title in SECTIONS if title not in NOT_OF.get(name, ())]
+    assert [title.replace("? Yes", "?") for title in found] == wanted
+
+
+def test_the_title_holds_the_plan_and_the_seed():
+    words = words_of(RESULTS["shown"])
+    assert f"Plan settled 20 February 2026 by A. Officer, SHA-256 {'c3' * 32}" in words
+    assert f"council's secret salt, SHA-256 {'a1' * 32}" in words
+
+
+def test_the_interval_is_that_of_all_looks():
+    # One look: 0.30 -+ 1.96 x 0.1 = 0.10 to 0.50; this page's boundary of 1.98 gives 0.102 to 0.498, one of 3 gives
+    # 0.00 to 0.60.
+    head = measured(-0.3, 0.1).headline
+    wide = replace(head.looked, look=3, ci_low=-0.6, ci_high=-0.004, boundary=2.96)
+    words = words_of(measured(-0.3, 0.1), looked=wide)
+    assert "0.00 to 0.60 kg less" in words
+    assert "Look 3 of 12, interval right for all looks so far." in words
+    assert "boundary 2.96 standard errors" in words
+    assert "\u22123.9 % (\u22127.8 to \u22120.1 %)" in words
+    alone = words_of(measured(-0.3, 0.1), looked=None)
+    assert "0.10 to 0.50 kg less" in alone
+    assert "Look 12 of 12, interval right for a single look." in alone
+    facts = impact_json(page(replace(RESULTS["shown"], headline=replace(head, looked=wide))))
+    assert facts["interval"] == {"ci_low": -0.6, "ci_high": -0.004}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ("Was the plan followed? Yes", "before any outcome could be read", "a change of 1.9 % or more")),
+        ({"is_before_start": False}, ("Was the plan followed? No", "no proof that the question came before")),
+        (
+            {"deviations": ("The number of weeks changed from 8 to 12.",), "detectable_share": None},
+            ("Was the plan followed? No", "The number of weeks changed from 8 to 12.", "was not worked out"),
+        ),
+        (None, ("Was the plan followed? There was none", "Read the result as exploratory")),
+    ],
+)
+def test_whether_the_plan_was_followed_is_said(changes, said):
+    plan = RESULTS["shown"].headline.registration
+    words = words_of(RESULTS["shown"], registration=None if changes is None else replace(plan, **changes))
+    assert all(part in words for part in said)
+    assert changes is None or ("Done otherwise than planned" in words) == ("deviations" in changes)
+
+
+def test_landfill_tonnes_and_cash_stand_apart():
+    words = words_of(RESULTS["shown"])
+    # 42.74 t x 25 % landfilled = 10.69 t, four of its twelve weeks taxed at 126.15, eight at 130.75: 1,381 of 5,025
+    assert "of which would have been landfilled (25 %), tonnes 10.7" in words
+    assert "£1,381 of the disposal cost avoided is landfill tax" in words
+    assert "£3,644 is gate fees" in words
+    assert "minimum that the disposal contract" in words
+    assert "No saving is claimed, so nothing here is cash." in words_of(RESULTS["inconclusive"])
+
+
+def test_the_dose_and_the_effect_on_the_delivered():
+    words = words_of(RESULTS["shown"])
+    # 0.30 / 0.95 = 0.32 kg; doses 4 and 7 with 4 and 3 households join the 6,661 of three messages
+    assert "3 to 7 messages: 6,670 households" in words
+    assert "delivered to 95.1 % of the households compared in the campaign and to under 0.2 % of the control" in words
+    assert "was 0.32 kg less (95 % interval 0.18 to 0.45 kg less)" in words
+
+
+def test_robustness_rows_stand_beside_the_headline():
+    drawn = re.search(r'<desc id="robustness-desc">(.*?)</desc>', impact_page(page(RESULTS["shown"])))[1]
+    assert "Headline: \u22120.30 kg, from \u22120.43 to \u22120.17" in drawn
+    assert "Difference in means: \u22120.28 kg" in drawn
+    assert "Placebo: the 13 weeks before: +0.02 kg" in drawn
+
+
+@pytest.mark.parametrize("agreement", Agreement)
+def test_the_weighbridge_says_one_of_three_things(agreement):
+    check = replace(RESULTS["shown"].headline.crosscheck, agreement=agreement)
+    words = words_of(RESULTS["shown"], crosscheck=check)
+    assert f"{agreement.value.capitalize()}: lorry weights" in words
+    # 0.40 kg less -+ 0.9 x 2.083, the t quantile at 20.4 degrees of freedom
+    assert "\u22120.40 \u22122.28 to +1.48" in words
+    assert "93.1 % of the lorries' weight before the start and for 93.4 % after it" in words
+    without = words_of(RESULTS["shown"], crosscheck=None)
+    assert "lorry weights were not set beside bin weights" in without
+
+
+def test_decay_claims_nothing_past_the_last_measured_week():
+    words = words_of(RESULTS["shown"])
+    assert "Weeks 1\u20134 since the last message" in words
+    assert "Tonnes and pounds on this page end with 2026-W22" in words
+    assert "halves in about 21 weeks (95 % interval: 9 or more)" in words
+    assert "fades after the last message is not known yet" in words_of(RESULTS["shown"], half_life_weeks=None)
+
+
+def test_a_harm_elsewhere_is_marked():
+    html = impact_page(page(RESULTS["shown"]))
+    row = re.search(r'<tr class="bad"><th scope="row">Share of recycling lifts tagged</th>(.*?)</tr>', html, re.DOTALL)
+    assert "+1.10 points" in row[1]
+    assert "worse" in row[1]
+
+
+def test_rounds_are_called_rounds():
+    words = words_of(RESULTS["rounds"])
+    assert "12 rounds drawn to get messages (15,240 households) against 12 rounds drawn to get none" in words
+    assert "Among the rounds chosen by lot" in words
+    assert "Randomisation test over 5,000 draws that could have been: p = 0.003" in words
+    assert "8.3 % of the tonnage came on tickets that name several rounds or none. A ticket that names" in words
+    assert "Rounds with / without 2026-W11" in words
+    assert "so lorry weights cannot tell them apart" in words
+    assert "12 / 12" in words
+    few = words_of(of_rounds(), looked=None)
+    assert "With fewer than 20 rounds the result is read once, at the planned end" in few
+
+
+def test_a_draw_of_rounds_without_an_interval_says_so():
+    test = replace(RESULTS["rounds"].headline.randomisation, ci_low=float("-inf"), ci_high=float("inf"), smallest_p=0.1)
+    words = words_of(RESULTS["rounds"], randomisation=replace(test, p_value=0.1, is_exact=True, n_assignments=20))
+    assert "over all 20 draws that could have been: p = 0.100, so few rounds give no interval" in words
+    changed = replace(RESULTS["rounds"], headline=replace(RESULTS["rounds"].headline, randomisation=test))
+    assert json.loads(json.dumps(impact_json(page(changed)), allow_nan=False))["randomisation"]["ci_low"] is None
+
+
+def test_other_campaigns_of_the_year_are_on_the_page():
+    html = impact_page(page(RESULTS["shown"]))
+    assert all(f'href="../{name}/2026-W22.html">{title}</a>' in html for name, title in TITLES.items())
+    assert 'href="../2026.html"' in html
+    facts = impact_json(page(RESULTS["shown"]))
+    assert [row["campaign"] for row in facts["campaigns"]] == list(RESULTS)
+    assert next(row for row in facts["campaigns"] if row["campaign"] == "invalid")["share"] is None
+
+
+# --- small groups
+
+
+def with_arms(small, guard):
+    """Two large arms, one tiny; a tenth of the guard arm is without a contact."""
+    head = RESULTS["shown"].headline
+    rows = (
+        Flow("control", 7_010, 6_080, 0, 0, 6_021, 6_021, 7_010),
+        Flow("big", 6_000, 5_500, 5_000, 4_900, 5_400, 5_400, 6_000),
+        Flow("guard", guard, guard, guard, guard, guard, guard, guard),
+        Flow("tiny", small, small, small, small, small, small, small),
+    )
+    groups = (
+        Group(Kind.ARM, "big", "big", effect(-0.3, 0.07, 5_400)),
+        Group(Kind.ARM, "guard", "guard", effect(-0.3, 0.2, guard)),
+        Group(Kind.ARM, "tiny", "tiny", effect(-0.3, 1.0, small)),
+    )
+    return page(replace(RESULTS["shown"], headline=replace(head, flows=rows), groups=groups))
+
+
+def test_a_small_arm_cannot_be_told_from_the_page_its_drawings_or_its_json():
+    # 2 + 305 and 5 + 302: the sum is the same, and so is everything that is published
+    one, other = with_arms(2, 305), with_arms(5, 302)
+    assert impact_page(one) == impact_page(other)
+    assert impact_json(one) == impact_json(other)
+    facts = impact_json(one)
+    assert {row["arm"]: row["assigned"] for row in facts["flow"]}["guard"] is None
+    assert [row["effect"]["n_treated"] for row in facts["groups"] if row["kind"] == "arm"] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (
+            {"attrition": Attrition(2 / 12_010, 3 / 6_080, 0.1, 0.4)},
+            {"attrition": Attrition(5 / 12_010, 7 / 6_080, 0.2, 0.1)},
+        ),
+        ({"doses": ((0, 5_000), (1, 6_990), (2, 3), (5, 7))}, {"doses": ((0, 5_000), (1, 6_991), (2, 5), (5, 4))}),
+    ],
+)
+def test_small_shares_and_doses_are_alike(changes):
+    pages = [
+        impact_page(page(replace(RESULTS["shown"], headline=replace(RESULTS["shown"].headline, **each))))
+        for each in changes
+    ]
+    assert pages[0] == pages[1]
+
+
+def test_a_ratio_with_a_small_group_has_no_number():
+    ratios = tuple(
+        (
+            sample_ratio(
+                "assigned",
+                {"treated": 900, "control": 300, "holdout": n},
+                {"treated": 0.74, "control": 0.25, "holdout": 0.01},
+            ),
+        )
+        for n in (2, 6)
+    )
+    pages = [
+        page(replace(RESULTS["shown"], headline=replace(RESULTS["shown"].headline, ratios=each))) for each in ratios
+    ]
+    assert impact_page(pages[0]) == impact_page(pages[1])
+    assert impact_json(pages[0]) == impact_json(pages[1])
+
+
+def test_a_headline_of_a_handful_of_households_is_not_published():
+    tiny = replace(RESULTS["shown"].headline, effect=effect(-0.3, 0.1, 7, 40, method=Method.ANCOVA_HC2))
+    tiny = page(replace(RESULTS["shown"], headline=tiny))
+    words = read(impact_page(tiny)).words
+    assert "Not published" in words
+    assert "0.30" not in words
+    assert impact_json(tiny)["effect"] is None
+    assert "0.30" not in json.dumps(impact_json(tiny)["words"])
+
+
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=6))
+def test_hidden_parts_do_not_come_back_from_a_published_sum(counts):
+    safe = disclosed_parts(counts)
+    assert all(number is None for count, number in zip(counts, safe, strict=True) if count <= 7)
+    hidden = [count for count, number in zip(counts, safe, strict=True) if number is None]
+    if len(hidden) < len(counts) and hidden:
+        # Whoever knows the exact sum of the hidden ones still cannot rule out any value of 0 to 7 for a small one: the
+        # others may make up the rest, and one of them may be large.
+        assert len(hidden) >= 2
+        assert sum(hidden) - 7 > 7
+    if min(counts) > 7:
+        assert None not in safe
+
+
+@given(st.integers(16, 100_000), st.integers(0, 100_000))
+def test_shares_are_those_of_publishable_counts(count, part):
+    part = min(part, count)
+    said = shown_share(part / count, count)
+    if min(part, count - part) <= 7:
+        assert said.startswith(("under", "over"))
+        assert said == shown_share((0 if part <= 7 else count) / count, count)
+    else:
+        assert said == f"{100 * min(disclosed(part) / count, 1):.1f} %"
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=9))
+def test_dose_bars_hold_everyone_and_no_bar_is_small(households):
+    made = bars(list(enumerate(households)))
+    assert sum(bar.households for bar in made) == sum(households)
+    assert [bar.low for bar in made][1:] == [bar.high + 1 for bar in made][:-1]
+    assert len(made) == 1 or all(bar.households > 7 for bar in made)
 
 
 # --- pure functions
@@ -339,9 +496,9 @@ def test_ticks_cover_the_data_and_hit_zero(low, span):
 def test_signs_and_intervals_in_words():
     scale = scale_of(Outcome.RESIDUAL_KG)
     assert (signed(-0.304, 2), signed(0.3, 2), signed(-0.001, 2)) == ("\u22120.30", "+0.30", "0.00")
-    assert interval_words(effect(-0.3, 0.066), scale) == "0.17 to 0.43 kg less"
-    assert interval_words(effect(0.3, 0.066), scale) == "0.17 to 0.43 kg more"
-    assert interval_words(effect(-0.03, 0.05), scale) == "0.13 kg less to 0.07 kg more"
+    assert interval_words(-0.43, -0.17, scale) == "0.17 to 0.43 kg less"
+    assert interval_words(0.17, 0.43, scale) == "0.17 to 0.43 kg more"
+    assert interval_words(-0.13, 0.07, scale) == "0.13 kg less to 0.07 kg more"
 
 
 @pytest.mark.parametrize(
@@ -354,7 +511,10 @@ def test_signs_and_intervals_in_words():
     ],
 )
 def test_charts_are_well_formed_and_have_words(points):
-    for draw in (effect_by_week, forest):
+    def by_span(drawn, chart):
+        return effect_by_span([("While", drawn), ("After", drawn)] if drawn else [], chart)
+
+    for draw in (effect_by_week, forest, by_span):
         root = ET.fromstring(draw(points, Chart("c", "A <title>", "Words & more", "Week")))
         title, desc = root[0], root[1]
         assert (title.text, desc.text) == ("A <title>", "Words & more")

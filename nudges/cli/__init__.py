@@ -52,6 +52,7 @@ _VERBS: dict[Callable[..., None], str] = {
     data.ingest: "Load files of facts.",
     data.segments: "Who is in each segment.",
     campaigns.plan: "Who would get what, and what it costs.",
+    campaigns.power: "What effect it could see, before it starts.",
     campaigns.preview: "The words as households would read them.",
     campaigns.card: "What learning decided, and why.",
     campaigns.check: "Is any file of the workspace wrong?",

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 from nudges.cli.console import say, table
 from nudges.domain import Medium
 from nudges.masking import mask_contacts
+from nudges.measuring.power_words import percent
 from nudges.steps.choose.words import policy_words
 from nudges.steps.plan import Plan
+from nudges.steps.power import Outlook
 from nudges.steps.render import Draft, Drafts
 
 _BAR = 40  # characters of the longest bar
@@ -46,6 +48,54 @@ def print_plan(plan: Plan) -> None:
     if plan.drafts is not None:
         _print_gaps(plan, plan.drafts)
         _print_first(plan.drafts, plan.drawn)
+
+
+def print_outlook(result: Outlook) -> None:
+    """Print what a campaign could see."""
+    found, reach, trial = result.power, result.reach, result.power.trial
+    past = found.variation
+    say(f"{result.title} ({result.campaign}), with data to the end of {result.week}")
+    say()
+    say(result.words)
+    say(f"Chance to see the stated {percent(abs(found.stated_share))}: {found.chance:.0%}.")
+    if found.reached_share < 1:
+        say(
+            f"Messages reach {found.reached_share:.0%} of those compared as treated: among them the smallest visible "
+            f"change is {percent(found.reached_detectable_share)}."
+        )
+    say()
+    rows = [
+        (f"{result.noun} with messages, without", f"{trial.n_treated:,}, {trial.n_control:,}"),
+        ("weeks after the start, before it", f"{trial.weeks}, {trial.pre_weeks}"),
+        ("mean", f"{past.mean:.3g} {result.unit}"),
+        (f"standard deviation between {result.noun}, of {trial.weeks} weeks", f"{found.variance**0.5:.3g}"),
+        ("of that variance, explained by the weeks before", f"{found.r_squared:.0%}"),
+        ("of one reading's variance, standing differences (ICC)", f"{past.icc:.0%}"),
+        (f"readings per week and one of the {result.noun}", f"{past.read_share:.0%}"),
+        ("households with a contact", f"{reach.contactable_share:.0%}"),
+        ("messages delivered", _share(reach.delivered_share)),
+        ("asked to stop after messages", _share(reach.opt_out_share)),
+    ]
+    table(("from this council's own past", ""), rows, right=(1,))
+    say(f"Estimated from {past.n_units:,} {result.noun} over {past.weeks} weeks.")
+    _print_simulated(result)
+
+
+def _share(share: float | None) -> str:
+    return "not known yet" if share is None else f"{share:.1%}"
+
+
+def _print_simulated(result: Outlook) -> None:
+    if result.note:
+        say(result.note)
+    if result.simulated is None:
+        return
+    seen = result.simulated
+    say(
+        f"{seen.runs} imaginary campaigns drawn on that past, {result.simulated_pre_weeks} weeks before each: the "
+        f"stated effect was seen in {seen.chance:.0%} ± {seen.chance_error:.0%}, an effect that was not there in "
+        f"{seen.false_share:.1%} ± {seen.false_error:.1%}."
+    )
 
 
 def _print_waterfall(plan: Plan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from nudges.domain import Lane, Outcome
 from nudges.sources.synthetic import Truth
+from nudges.steps.choose.committed import committed_rounds
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
@@ -23,6 +24,10 @@ JOIN (SELECT unit_id, min(week_no) AS week_no FROM assignments WHERE campaign = 
   ON a.unit_id = f.unit_id AND a.week_no = f.week_no
 WHERE a.campaign = :campaign
 GROUP BY a.unit_id
+"""
+_ON_ROUNDS = """
+SELECT DISTINCT COALESCE(NULLIF(bin_store_id, ''), household_id) AS unit_id, ?::BIGINT AS first_week_no
+FROM households WHERE list_contains(?, residual_round_id) ORDER BY unit_id
 """
 _QUANTITIES = {Outcome.RESIDUAL_KG: "residual_kg"}
 
@@ -86,6 +91,11 @@ def planted(ws: Workspace, truth: Truth, campaign: str, week: Week) -> float | N
     units = ws.ledger.select(_FIRST, campaign=campaign)
     if quantity is None or not units.num_rows:
         return None
+    draw = committed_rounds(ws, ws.campaign(campaign), week)
+    if draw is not None:
+        first = int(pc.min(units["first_week_no"]).as_py())
+        treated, control = (_on_rounds(ws, week, rounds, first) for rounds in (draw.treated, draw.control))
+        return truth.true_effect(treated, control, last=week, quantity=quantity)
     units = units.filter(
         pc.and_(pc.equal(units["is_contactable"], 1), pc.less_equal(units["first_week_no"], week.number))
     )
@@ -94,6 +104,12 @@ def planted(ws: Workspace, truth: Truth, campaign: str, week: Week) -> float | N
     if not treated.num_rows or not control.num_rows:
         return None
     return truth.true_effect(treated, control, last=week, quantity=quantity)
+
+
+def _on_rounds(ws: Workspace, week: Week, rounds: Sequence[str], first_week_no: int) -> pa.Table:
+    """All units of some residual rounds, as the lorry weighs them, since the campaign's first week."""
+    with ws.facts(week) as connection:
+        return connection.execute(_ON_ROUNDS, [first_week_no, list(rounds)]).to_arrow_table()
 
 
 def _part(units: pa.Table, keep: pa.Array) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,8 +108,13 @@ def history_of(weeks: int) -> int:
 
 
 @contextmanager
-def open_demo(home: Path, *, weeks: int, environment: Mapping[str, str]) -> Iterator[Workspace]:
-    """A fresh workspace whose campaigns start when the history ends; an earlier demo in `home` is removed."""
+def open_demo(
+    home: Path, *, weeks: int, environment: Mapping[str, str], campaigns: Collection[str] | None = None
+) -> Iterator[Workspace]:
+    """A fresh workspace whose campaigns start when the history ends; an earlier demo in `home` is removed.
+
+    `campaigns` keeps those of the starter that are named; all of them when None.
+    """
     if home.exists() and any(home.iterdir()):
         if not (home / _MARK).exists():
             raise ConfigError(f"{home}: holds something that is no demo. Choose an empty folder.")
@@ -118,7 +123,10 @@ def open_demo(home: Path, *, weeks: int, environment: Mapping[str, str]) -> Iter
     (home / _MARK).touch()
     history = history_of(weeks)
     for path in sorted((home / "campaigns").glob("*.toml")):
-        _move(path, START + (history - 1), weeks - history)
+        if campaigns is None or path.stem in campaigns:
+            _move(path, START + (history - 1), weeks - history)
+        else:
+            path.unlink()
     kept = {name: value for name, value in environment.items() if name != "NUDGES_LEDGER_URL"}
     ws = open_workspace(home, kept)
     try:

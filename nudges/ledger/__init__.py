@@ -13,11 +13,12 @@ from nudges.ledger.journal import Journal
 from nudges.ledger.masking import address_hash, masked
 from nudges.ledger.messages import MessageQueue
 from nudges.ledger.migrating import migrate
+from nudges.ledger.plans import Plans, StoredPlan
 
-__all__ = ["Approval", "Drop", "Ledger", "address_hash", "masked"]
+__all__ = ["Approval", "Drop", "Ledger", "StoredPlan", "address_hash", "masked"]
 
 
-class Ledger(FileRegister, MessageQueue, EventLog, Consent, Approvals, Journal, History, Bulk):
+class Ledger(FileRegister, MessageQueue, EventLog, Consent, Approvals, Plans, Journal, History, Bulk):
     """One council's decisions in SQLite or PostgreSQL. Safe to use from several threads and processes."""
 
     @classmethod

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from nudges.errors import UnsupportedError
 from nudges.ledger.database import Database
 
-HEAD = "0002"
+HEAD = "0004"
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x6E75_6467  # "nudg": PostgreSQL advisory lock of this product's migrations
 

@@ -1,31 +1,46 @@
-"""Turns everything measured of a campaign in a week into rows of the `effects` table, and rows back into results."""
+"""Everything measured of a campaign in a week, as frozen values: the headline, its checks, and the rows beside it."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from enum import StrEnum
 
-from nudges.domain import Outcome, Verdict
-from nudges.errors import DataError
-from nudges.measuring.diagnostics import Balance, OutageGap, SampleRatio
+from nudges.domain import Outcome, Unit, Verdict
+from nudges.measuring.diagnostics import Attrition, Balance, OutageGap, Reached, SampleRatio, Spillover
 from nudges.measuring.effect import Effect
-from nudges.money import Savings, restore
+from nudges.measuring.randomisation import Randomisation
+from nudges.measuring.registration import Registration
+from nudges.measuring.weighbridge import Crosscheck
+from nudges.money import Range, Savings
 
-HEADLINE, ARM, SEGMENT, WEEK = "headline", "arm", "segment", "week"
-_LABEL = "all"
+
+class Kind(StrEnum):
+    """What a row beside the headline is about."""
+
+    ARM = "arm"
+    SEGMENT = "segment"
+    WEEK = "week"  # calendar week
+    ROBUSTNESS = "robustness"  # the headline's question answered another way
+    DECAY = "decay"  # weeks since the unit was first drawn into the campaign, while it runs
+    AFTER = "after"  # weeks since the campaign's last message
+    GUARDRAIL = "guardrail"  # an outcome the campaign was not meant to change, where a harm would show
+
+
+class LookRule(StrEnum):
+    """How an interval is made right for being read every week."""
+
+    OBRIEN_FLEMING = "O'Brien-Fleming error spending over the planned weeks"
+    CONFIDENCE_SEQUENCE = "confidence sequence: right however long it is read"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The effect in one arm, segment or calendar week. `pooled` is the partially pooled effect of arms and segments.
+    """The effect in one arm, segment, week or other row. `pooled` is the partially pooled effect of arms and segments.
 
     Without an effect, `note` says why there is none.
     """
 
-    kind: str
+    kind: Kind
     label: str
     title: str
     effect: Effect | None
@@ -38,6 +53,7 @@ class Flow:
     """Households (not units) of one arm at each step, each a subset of the one before it but `accepted`, `delivered`.
 
     Those two count households of the arm that a message reached; weighed and analysed start from contactable again.
+    `stores` counts the units that several households share.
     """
 
     arm: str
@@ -48,12 +64,49 @@ class Flow:
     weighed: int
     analysed: int
     units: int
+    stores: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The headline's interval, right at every weekly look up to this one together.
+
+    `look` of `looks` planned ones; `boundary` is in standard errors; the interval is in the outcome's unit.
+    """
+
+    look: int
+    looks: int
+    boundary: float
+    ci_low: float
+    ci_high: float
+    rule: LookRule
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Effect on those a message was delivered to, by instrument: as drawn, divided by the share delivered.
+
+    `treated_share` and `control_share` are shares of analysed households with at least one message delivered.
+    """
+
+    effect: Effect
+    treated_share: float
+    control_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Tickets of lorries that covered several rounds: their share of the grams, and by what rule it was shared out."""
+
+    grams_share: float
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
     """In the campaign against control at the end of a week, per household and week, with every check that can void it.
 
+    `effect` is right for one look, `looked` for all weekly ones so far: the verdict and the money go by `looked`.
     `detectable` is the smallest effect it could have seen; `stated` the effect the campaign was meant to have (outcome
     units). `treated_household_weeks` holds the analysed treated household-weeks by calendar week as (week_no, count).
     """
@@ -78,6 +131,23 @@ class Headline:
     flows: tuple[Flow, ...]
     messages: int
     cost_pence: float
+    unit: Unit = Unit.HOUSEHOLD
+    looked: Looked | None = None
+    randomisation: Randomisation | None = None  # of rounds
+    delivered: Delivered | None = None
+    doses: tuple[tuple[int, int], ...] = ()  # messages delivered to a household in the campaign, such households
+    attrition: Attrition | None = None
+    reached: Reached | None = None
+    spillover: Spillover | None = None
+    crosscheck: Crosscheck | None = None  # against the weighbridge
+    shared: Shared | None = None  # of rounds weighed by lorry
+    registration: Registration | None = None
+    half_life_weeks: Range | None = None  # after the last message
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval to show, low below high: right for every look so far."""
+        return (self.looked or self.effect).ci_low, (self.looked or self.effect).ci_high
 
     @property
     def share(self) -> float | None:
@@ -101,80 +171,6 @@ class Measured:
     money: Savings | None
     money_note: str = ""
 
-    def of(self, kind: str) -> tuple[Group, ...]:
+    def of(self, kind: Kind) -> tuple[Group, ...]:
         """Groups of one kind, in order."""
         return tuple(group for group in self.groups if group.kind == kind)
-
-
-def to_rows(measured: Measured) -> list[dict[str, Any]]:
-    """Rows of the `effects` table: the headline, then one a group."""
-    money = None if measured.money is None else asdict(measured.money)
-    head = {"headline": asdict(measured.headline), "money": money, "money_note": measured.money_note}
-    rows = [_row(measured, HEADLINE, _LABEL, head)]
-    rows += [
-        _row(measured, group.kind, group.label, asdict(group) | {"order": order})
-        for order, group in enumerate(measured.groups)
-    ]
-    return rows
-
-
-def _row(measured: Measured, kind: str, label: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    text = json.dumps(_finite(result), allow_nan=False, sort_keys=True)
-    return {"campaign": measured.campaign, "week_no": measured.week_no, "kind": kind, "label": label, "result": text}
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    """NaN (a mean of nothing) as null, all the way down: JSON has no NaN."""
-    if isinstance(value, Mapping):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def from_rows(rows: Sequence[Mapping[str, Any]]) -> Measured:
-    """Rebuild from rows of one campaign and week; raises DataError when the headline is not among them."""
-    heads = [row for row in rows if row["kind"] == HEADLINE]
-    if len(heads) != 1:
-        raise DataError(f"effects: {len(heads)} headline rows, must be 1 of one campaign and week. Measure it again.")
-    head = json.loads(heads[0]["result"])
-    found = [json.loads(row["result"]) for row in rows if row["kind"] != HEADLINE]
-    return Measured(
-        campaign=heads[0]["campaign"],
-        week_no=int(heads[0]["week_no"]),
-        headline=_headline(head["headline"]),
-        groups=tuple(_group(raw) for raw in sorted(found, key=lambda raw: raw["order"])),
-        money=None if head["money"] is None else restore(head["money"]),
-        money_note=head["money_note"],
-    )
-
-
-def _group(raw: Mapping[str, Any]) -> Group:
-    return Group(
-        raw["kind"], raw["label"], raw["title"], _effect(raw["effect"]), _effect(raw["pooled"]), raw["note"]
-    )  # fmt: skip
-
-
-def _effect(raw: Mapping[str, Any] | None) -> Effect | None:
-    return None if raw is None else Effect.restored(raw)
-
-
-def _balance(raw: Mapping[str, Any]) -> Balance:
-    known: dict[str, Any] = {name: math.nan if each is None else each for name, each in raw.items()}
-    return Balance(**known)
-
-
-def _headline(raw: Mapping[str, Any]) -> Headline:
-    typed = {
-        "outcome": Outcome(raw["outcome"]),
-        "verdict": Verdict(raw["verdict"]),
-        "alarms": tuple(raw["alarms"]),
-        "effect": Effect.restored(raw["effect"]),
-        "treated_household_weeks": tuple((int(week), int(count)) for week, count in raw["treated_household_weeks"]),
-        "ratios": tuple(SampleRatio(**ratio) for ratio in raw["ratios"]),
-        "outage": OutageGap(**raw["outage"]),
-        "balance": _balance(raw["balance"]),
-        "placebo": _effect(raw["placebo"]),
-        "flows": tuple(Flow(**flow) for flow in raw["flows"]),
-    }
-    return Headline(**(dict(raw) | typed))

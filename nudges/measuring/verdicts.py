@@ -42,10 +42,18 @@ def quantity(outcome: Outcome, value: float, *, digits: int = 2) -> str:
     return f"{abs(value) * scale:.{digits}f}"
 
 
-def verdict(effect: Effect, outcome: Outcome, *, stated: float, alarms: Sequence[str] = ()) -> Verdict:
+def verdict(
+    effect: Effect,
+    outcome: Outcome,
+    *,
+    stated: float,
+    interval: tuple[float, float] | None = None,
+    alarms: Sequence[str] = (),
+) -> Verdict:
     """Decide what may be said of a headline.
 
-    `stated` is the effect the campaign was meant to have, in units of the outcome (sign ignored). An interval wholly on
+    `stated` is the effect the campaign was meant to have, in units of the outcome (sign ignored). `interval` is the one
+    to judge by, that of all looks together; the effect's own, of one look, when None. An interval wholly on
     the good side is shown, wholly on the bad side harm. Across zero it is *not shown* when the stated effect could have
     been seen with 80 % power, else *inconclusive*, as it is when nothing varied. Any alarm makes it *invalid*.
     """
@@ -53,23 +61,34 @@ def verdict(effect: Effect, outcome: Outcome, *, stated: float, alarms: Sequence
         return Verdict.INVALID
     if effect.se == 0:
         return Verdict.INCONCLUSIVE
-    low, high = (effect.ci_low, effect.ci_high) if lower_is_better(outcome) else (-effect.ci_high, -effect.ci_low)
+    below, above = interval or (effect.ci_low, effect.ci_high)
+    low, high = (below, above) if lower_is_better(outcome) else (-above, -below)
     if high < 0:
         return Verdict.SHOWN
     if low > 0:
         return Verdict.HARM
-    return Verdict.NOT_SHOWN if 0 < effect.detectable <= abs(stated) else Verdict.INCONCLUSIVE
+    return Verdict.NOT_SHOWN if 0 < effect.detectable_within(below, above) <= abs(stated) else Verdict.INCONCLUSIVE
 
 
-def verdict_words(said: Verdict, effect: Effect, outcome: Outcome, *, alarms: Sequence[str] = ()) -> str:
-    """Say a verdict in sentences that need no statistics."""
+def verdict_words(
+    said: Verdict,
+    effect: Effect,
+    outcome: Outcome,
+    *,
+    detectable: float | None = None,
+    drawn: str = "households",
+    alarms: Sequence[str] = (),
+) -> str:
+    """Say a verdict in sentences that need no statistics.
+
+    `detectable` is the smallest effect that could have been seen, the effect's own when None; `drawn` are the units.
+    """
     name, unit = _NAMES[outcome]
-    seen = f"{quantity(outcome, effect.detectable)} {unit}"
+    seen = f"{quantity(outcome, effect.detectable if detectable is None else detectable)} {unit}"
     size = f"{quantity(outcome, effect.estimate)} {unit}"
     way = "lower" if effect.estimate < 0 else "higher"
     found = (
-        f"Among the households chosen by lot to get messages, {name} was {size} {way} than among those chosen to get "
-        "none"
+        f"Among the {drawn} chosen by lot to get messages, {name} was {size} {way} than among those chosen to get none"
     )
     if said is Verdict.INCONCLUSIVE and effect.se == 0:
         return (
@@ -88,7 +107,7 @@ def verdict_words(said: Verdict, effect: Effect, outcome: Outcome, *, alarms: Se
         case Verdict.INCONCLUSIVE:
             return (
                 f"The result is inconclusive: the measurement could only have seen a change of {seen} or more, so the "
-                "campaign may have worked, or not. Claim no saving. More households or more weeks would tell."
+                f"campaign may have worked, or not. Claim no saving. More {drawn} or more weeks would tell."
             )
         case Verdict.INVALID:
             return "No effect is reported, because a check of the experiment failed: " + " ".join(alarms)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from nudges.reporting.charts import LINE, MUTED, RIBBON, ZERO, Chart, _line, _svg, _text, ticks
+from nudges.reporting.drawing import LINE, MUTED, RIBBON, ZERO, Chart, line, svg, text, ticks
 from nudges.reporting.figures import plain, signed
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760.0, 320.0, 64.0, 18.0, 14.0, 52.0
@@ -45,12 +45,12 @@ def against_diagonal(dots: Sequence[Dot], chart: Chart) -> Markup:
     low, high = max(plane.across[0], plane.up[0]), min(plane.across[-1], plane.up[-1])
     body = _grid(plane, chart)
     if low < high:
-        body.append(_line(plane.x(low), plane.y(low), plane.x(high), plane.y(high), stroke=ZERO, width=1.5, dash="5 4"))
+        body.append(line(plane.x(low), plane.y(low), plane.x(high), plane.y(high), stroke=ZERO, width=1.5, dash="5 4"))
     for dot in dots:
         x = plane.x(dot.at)
-        body.append(_line(x, plane.y(dot.low), x, plane.y(dot.high), stroke=LINE, width=2))
+        body.append(line(x, plane.y(dot.low), x, plane.y(dot.high), stroke=LINE, width=2))
         body.append(f'<circle cx="{x:.1f}" cy="{plane.y(dot.value):.1f}" r="4" fill="{LINE}"/>')
-    return _svg(chart, _WIDTH, _HEIGHT, body)
+    return svg(chart, _WIDTH, _HEIGHT, body)
 
 
 def path_of(dots: Sequence[Dot], chart: Chart) -> Markup:
@@ -62,10 +62,10 @@ def path_of(dots: Sequence[Dot], chart: Chart) -> Markup:
     body = [
         *_grid(plane, chart),
         f'<polygon points="{" ".join(upper + lower)}" fill="{RIBBON}"/>',
-        _line(_LEFT, plane.y(0), _WIDTH - _RIGHT, plane.y(0), stroke=ZERO, width=1.5, dash="5 4"),
+        line(_LEFT, plane.y(0), _WIDTH - _RIGHT, plane.y(0), stroke=ZERO, width=1.5, dash="5 4"),
         f'<polyline points="{" ".join(middle)}" fill="none" stroke="{LINE}" stroke-width="2"/>',
     ]
-    return _svg(chart, _WIDTH, _HEIGHT, body)
+    return svg(chart, _WIDTH, _HEIGHT, body)
 
 
 def _plane(dots: Sequence[Dot]) -> _Plane:
@@ -76,14 +76,14 @@ def _plane(dots: Sequence[Dot]) -> _Plane:
 
 def _grid(plane: _Plane, chart: Chart) -> list[str]:
     lines = [
-        _line(_LEFT, plane.y(mark), _WIDTH - _RIGHT, plane.y(mark))
-        + _text(_LEFT - 8, plane.y(mark) + 4, signed(mark, chart.digits), anchor="end", fill=MUTED)
+        line(_LEFT, plane.y(mark), _WIDTH - _RIGHT, plane.y(mark))
+        + text(_LEFT - 8, plane.y(mark) + 4, signed(mark, chart.digits), anchor="end", fill=MUTED)
         for mark in plane.up
     ]
     below = _HEIGHT - _BOTTOM + 18
     lines += [
-        _text(plane.x(mark), below, plain(mark, chart.digits), anchor="middle", size=11, fill=MUTED)
+        text(plane.x(mark), below, plain(mark, chart.digits), anchor="middle", size=11, fill=MUTED)
         for mark in plane.across
     ]
-    lines.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, chart.axis, anchor="middle"))
+    lines.append(text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, chart.axis, anchor="middle"))
     return lines

@@ -9,8 +9,9 @@ from typing import Any
 from nudges.cards import ModelCard
 from nudges.domain import Outcome
 from nudges.reporting.card_charts import Dot, against_diagonal, path_of
-from nudges.reporting.charts import Chart, Point, forest
+from nudges.reporting.charts import Point, forest
 from nudges.reporting.disclosure import shown
+from nudges.reporting.drawing import Chart
 from nudges.reporting.figures import UNKNOWN, Scale, percent, plain, scale_of, signed
 from nudges.reporting.grid import Grid, Row
 from nudges.scoring import Value

@@ -42,6 +42,8 @@ def signed(value: float, digits: int) -> str:
     """`+0.31` or the same with a minus sign; a value that rounds to zero has no sign."""
     if math.isnan(value):
         return UNKNOWN
+    if math.isinf(value):
+        return "no limit"
     text = f"{abs(value):,.{digits}f}"
     if not any(digit in "123456789" for digit in text):
         return text
@@ -62,12 +64,12 @@ def direction(value: float, scale: Scale) -> str:
     return f"{abs(value) * scale.factor:.{scale.digits}f} {scale.unit} {word}"
 
 
-def interval_words(effect: Effect, scale: Scale) -> str:
+def interval_words(low: float, high: float, scale: Scale) -> str:
     """`0.17 to 0.43 kg less`, or `0.11 kg less to 0.05 kg more` across zero."""
-    if effect.ci_low < 0 < effect.ci_high:
-        return f"{direction(effect.ci_low, scale)} to {direction(effect.ci_high, scale)}"
-    near, far = sorted((abs(effect.ci_low), abs(effect.ci_high)))
-    word = scale.less if effect.ci_high <= 0 else scale.more
+    if low < 0 < high:
+        return f"{direction(low, scale)} to {direction(high, scale)}"
+    near, far = sorted((abs(low), abs(high)))
+    word = scale.less if high <= 0 else scale.more
     digits = scale.digits
     return f"{near * scale.factor:.{digits}f} to {far * scale.factor:.{digits}f} {scale.unit} {word}"
 
@@ -79,9 +81,18 @@ def effect_cell(effect: Effect, scale: Scale) -> str:
 
 def interval_cell(effect: Effect, scale: Scale) -> str:
     """Both ends with their signs, in the outcome's printed unit."""
-    return (
-        f"{signed(effect.ci_low * scale.factor, scale.digits)} to {signed(effect.ci_high * scale.factor, scale.digits)}"
-    )
+    return ends_cell(effect.ci_low, effect.ci_high, scale)
+
+
+def ends_cell(low: float, high: float, scale: Scale) -> str:
+    """The same from the ends themselves."""
+    return f"{signed(low * scale.factor, scale.digits)} to {signed(high * scale.factor, scale.digits)}"
+
+
+def share_cell(value: float, low: float, high: float) -> str:
+    """Shares of the control mean with their signs: value and ends, in percent."""
+    ends = " to ".join(signed(end * 100, 1) for end in (low, high))
+    return f"{signed(value * 100, 1)} % ({ends} %)"
 
 
 def range_cells(value: Range, digits: int = 0, *, prefix: str = "", per: float = 1.0) -> tuple[str, str]:

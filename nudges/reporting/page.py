@@ -1,30 +1,38 @@
-"""Turns a measured campaign into one HTML page that needs nothing else, and into the same facts as JSON."""
+"""Turns a measured campaign into one HTML page that needs nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from nudges.domain import Campaign, Council, Verdict
-from nudges.measuring import Effect, Headline, Measured
-from nudges.reporting import layout, sections, worth
-from nudges.reporting.disclosure import disclosed, shown
-from nudges.reporting.figures import (
-    Scale,
-    direction,
-    interval_words,
-    percent,
-    plain,
-    scale_of,
-    signed,
-    weeks_words,
-)
+from nudges.domain import Campaign, Council, Unit, Verdict
+from nudges.measuring import Headline, Measured
+from nudges.reporting import checks, dose, flow, forests, guards, lot, timing, worth, year
+from nudges.reporting.disclosure import is_publishable
+from nudges.reporting.figures import Scale, direction, ends_cell, scale_of, weeks_words
+from nudges.reporting.headline import shown_headline
+from nudges.reporting.impact_layout import IMPACT
+from nudges.reporting.layout import FRAME, MACROS
+from nudges.reporting.style import STYLE
+from nudges.reporting.year import YearEntry
 from nudges.weeks import Week
 
+NOT_MEASURED = (
+    "Waste that moved elsewhere: household waste recycling centres, fly-tipping, neighbours' bins.",
+    "Talk between neighbours: if homes without messages improved too, the effect is understated.",
+    "Weeks after the last measured one: nothing is claimed for them.",
+    "Whole-life carbon: CO2e is counted for landfilled tonnes only.",
+)
+_NO_CONTACT = "Homes without a contact, and homes whose bins are not weighed: no saving is claimed for them."
+_ON_ROUNDS = (
+    "Single homes: homes on the rounds that got no message are in the weights, so tonnes need no adding up over homes; "
+    "the effect on a home that got one is larger."
+)
+_NO_LORRIES = "The weighbridge: lorry weights were not set beside bin weights."
 _MARKS = {
     Verdict.SHOWN: "shown",
     Verdict.NOT_SHOWN: "unclear",
@@ -32,11 +40,22 @@ _MARKS = {
     Verdict.HARM: "harm",
     Verdict.INVALID: "invalid",
 }
+_WORDS = {
+    Verdict.SHOWN: "Effect shown",
+    Verdict.NOT_SHOWN: "No effect shown",
+    Verdict.INCONCLUSIVE: "Inconclusive",
+    Verdict.HARM: "Harm: the campaign made things worse",
+    Verdict.INVALID: "A check of the experiment failed",
+}
+_SMALL = "Too few households were compared to publish what was found without pointing at them."
 
 
 @dataclass(frozen=True, slots=True)
 class ImpactPage:
-    """Everything a page is made of. `salt_sha256` commits to the council's salt without showing it."""
+    """Everything a page is made of. `salt_sha256` commits to the council's salt without showing it.
+
+    `campaigns` are those of the year the campaign was last measured in, itself among them.
+    """
 
     council: Council
     campaign: Campaign
@@ -45,6 +64,7 @@ class ImpactPage:
     salt_sha256: str
     data_sha256: str
     version: str
+    campaigns: Sequence[YearEntry] = ()
 
 
 def environment() -> Environment:
@@ -55,54 +75,78 @@ def environment() -> Environment:
 def framed(title: str, body: str, **values: object) -> str:
     """A whole document from a body template and its values."""
     jinja = environment()
-    inner = jinja.from_string(layout.MACROS + body).render(title=title, **values)
-    frame = jinja.from_string(layout.FRAME)
+    inner = jinja.from_string(MACROS + body).render(title=title, **values)
+    frame = jinja.from_string(FRAME)
     # The style is ours and the body was escaped when it was rendered.
-    page = frame.render(title=title, style=Markup(layout.STYLE), body=Markup(inner))  # noqa: S704
+    page = frame.render(title=title, style=Markup(STYLE), body=Markup(inner))  # noqa: S704
     return "\n".join(line for line in page.splitlines() if line.strip()) + "\n"
+
+
+def shows_effects(head: Headline) -> bool:
+    """Whether any effect may be printed: no check failed, and enough households stand behind it."""
+    return head.verdict is not Verdict.INVALID and is_publishable(head.effect, head.unit)
+
+
+def last_year(measured: Measured) -> int:
+    """The year whose page lists the campaign last."""
+    return year.years(measured)[-1]
 
 
 def impact_page(page: ImpactPage) -> str:
     """The campaign's page. An invalid headline shows its reasons in place of every effect, tonne and pound."""
     measured, campaign = page.measured, page.campaign
     head, week = measured.headline, Week(measured.week_no)
-    scale, valid = scale_of(head.outcome), head.verdict is not Verdict.INVALID
+    scale, valid = scale_of(head.outcome), shows_effects(head)
     return framed(
         campaign.title,
-        layout.IMPACT,
+        IMPACT,
         council=page.council.name,
         weeks=weeks_words(Week(head.first_week_no), Week(head.last_week_no)),
         stage=_stage(campaign, week),
-        verdict={
-            "mark": _MARKS[head.verdict],
-            "word": _verdict_word(head.verdict),
-            "lines": [*head.alarms, "No effect, tonne or pound is reported."] if not valid else [head.words],
-        },
-        headline=_headline(head, scale, campaign, week) if valid else None,
+        settled=lot.settled(head, campaign, page.salt_sha256),
+        verdict=_verdict(head),
+        headline=shown_headline(head, scale, campaign) if valid else None,
         money=worth.money(measured) if valid and measured.money else None,
         money_note=measured.money_note or "Not turned into tonnes or pounds.",
-        design=sections.design(page.campaign, page.council, page.salt_sha256),
-        flow=sections.flow(head),
-        ratios=sections.ratios(head),
-        outage=sections.outage(head),
-        balance=sections.balance(head, scale),
-        weekly=sections.weekly(measured, scale) if valid else None,
-        groups=sections.groups(measured, scale) if valid else None,
-        not_measured=sections.NOT_MEASURED,
+        design=lot.design(head, campaign, page.council),
+        flow=flow.flow(head),
+        unit_word="rounds" if head.unit is Unit.ROUND else "units",
+        ratios=checks.ratios(head),
+        losses=checks.losses(head),
+        balance=checks.balance(head, scale, is_valid=valid),
+        dose=dose.dose(head, scale, is_valid=valid),
+        robustness=forests.robustness(measured, scale) if valid else None,
+        weighbridge=forests.weighbridge(head, scale) if valid else None,
+        weekly=timing.weekly(measured, scale) if valid else None,
+        decay=timing.decay(measured, scale) if valid else None,
+        groups=forests.groups(measured, scale) if valid else None,
+        spillover=lot.spillover(head, _neighbours(head, scale) if valid else None),
+        guardrails=guards.guardrails(measured, is_valid=valid),
+        not_measured=_not_measured(head),
+        year=last_year(measured),
+        campaigns=year.listing(page.campaigns, folder="../", with_effect=valid, with_tonnes=False)
+        if page.campaigns
+        else None,
+        plan=lot.followed(head.registration),
         rerun=_rerun(page, week),
         footer=f"Made {page.generated_at:%Y-%m-%d %H:%M} UTC by nudges {page.version}. Households are published as "
-        "counts rounded to 5; counts of 7 or fewer are hidden.",
+        "counts rounded to 5; counts of 7 or fewer are hidden, and so are those that would give them away.",
     )
 
 
-def _verdict_word(said: Verdict) -> str:
-    return {
-        Verdict.SHOWN: "Effect shown",
-        Verdict.NOT_SHOWN: "No effect shown",
-        Verdict.INCONCLUSIVE: "Inconclusive",
-        Verdict.HARM: "Harm: the campaign made things worse",
-        Verdict.INVALID: "A check of the experiment failed",
-    }[said]
+def _verdict(head: Headline) -> dict[str, object]:
+    mark, word = _MARKS[head.verdict], _WORDS[head.verdict]
+    if head.verdict is Verdict.INVALID:
+        lines = [*head.alarms, "No effect, tonne or pound is reported."]
+        return {"mark": mark, "word": word, "stamp": "INVALID", "lines": lines}
+    if not shows_effects(head):
+        mark, word = "unclear", "Not published"
+    return {"mark": mark, "word": word, "stamp": "", "lines": [words(head)]}
+
+
+def words(head: Headline) -> str:
+    """The verdict in sentences, or why it is not published."""
+    return head.words if head.verdict is Verdict.INVALID or shows_effects(head) else _SMALL
 
 
 def _stage(campaign: Campaign, week: Week) -> str:
@@ -112,33 +156,22 @@ def _stage(campaign: Campaign, week: Week) -> str:
     return "Final: the planned weeks are complete."
 
 
-def _headline(head: Headline, scale: Scale, campaign: Campaign, week: Week) -> dict[str, str]:
-    effect = head.effect
-    share = ""
-    if head.control_mean > 0:
-        ends = [signed(end / head.control_mean * 100, 1) for end in (effect.ci_low, effect.ci_high)]
-        share = f"{signed(effect.estimate / head.control_mean * 100, 1)} % ({ends[0]} to {ends[1]} %)"
-    basis = (
-        f"{shown(head.households_treated)} households drawn into the campaign against {shown(head.households_control)} "
-        f"drawn to get no message of it, who averaged {plain(head.control_mean * scale.factor, scale.digits)} "
-        f"{scale.long_unit}. The smallest effect this measurement had an 80 % chance to see: "
-        f"{plain(head.detectable * scale.factor, scale.digits)} {scale.unit}. The campaign was meant to bring "
-        f"{direction(head.stated, scale)} ({percent(abs(campaign.stated_effect_share))})."
+def _neighbours(head: Headline, scale: Scale) -> str | None:
+    """The effect of messaged neighbours on homes of the control, in words."""
+    found = head.spillover.neighbours if head.spillover else None
+    if found is None or not is_publishable(found):
+        return None
+    ends = f"95 % interval {ends_cell(found.ci_low, found.ci_high, scale)} {scale.unit}"
+    return (
+        "Among control homes, those with more messaged neighbours than most, compared with the others: "
+        f"{direction(found.estimate, scale)} ({ends})."
     )
-    looks = (
-        "The interval is right for one look. This page is made every week: decide at the planned end, not at the first "
-        "week that looks good."
-        if week < campaign.starts + campaign.weeks
-        else "Households are compared as they were drawn, whether or not a message arrived."
-    )
-    return {
-        "number": direction(effect.estimate, scale),
-        "subject": scale.subject,
-        "interval": interval_words(effect, scale),
-        "share": share,
-        "basis": basis,
-        "looks": looks,
-    }
+
+
+def _not_measured(head: Headline) -> tuple[str, ...]:
+    if head.unit is Unit.ROUND:
+        return (_ON_ROUNDS, *NOT_MEASURED)
+    return (_NO_CONTACT, *NOT_MEASURED) if head.crosscheck else (_NO_CONTACT, *NOT_MEASURED, _NO_LORRIES)
 
 
 def _rerun(page: ImpactPage, week: Week) -> list[Markup]:
@@ -149,50 +182,6 @@ def _rerun(page: ImpactPage, week: Week) -> list[Markup]:
             "Data used (SHA-256 over the names of all files, each named by its content): <code>{}</code>",
             page.data_sha256,
         ),
-        ("Campaign file (SHA-256): <code>{}</code>", sections.sha256(page.campaign.source)),
+        ("Campaign file (SHA-256): <code>{}</code>", lot.sha256(page.campaign.source)),
     ]
     return [Markup(line[0]).format(*line[1:]) for line in lines]  # noqa: S704 - format() escapes its values
-
-
-def impact_json(page: ImpactPage) -> dict[str, Any]:
-    """The page's facts, ready for JSON, with the same counts hidden and rounded."""
-    head = page.measured.headline
-    valid = head.verdict is not Verdict.INVALID
-    return {
-        "campaign": page.campaign.id,
-        "title": page.campaign.title,
-        "week": str(Week(page.measured.week_no)),
-        "first_week": str(Week(head.first_week_no)),
-        "last_week": str(Week(head.last_week_no)),
-        "outcome": head.outcome.value,
-        "verdict": head.verdict.value,
-        "words": head.words,
-        "alarms": list(head.alarms),
-        "effect": _effect_json(head.effect) if valid else None,
-        "control_mean": head.control_mean if valid else None,
-        "detectable": head.detectable,
-        "stated": head.stated,
-        "money": worth.money_json(page.measured) if valid else None,
-        "groups": [
-            {"kind": group.kind, "label": group.label, "effect": _effect_json(group.effect)}
-            for group in page.measured.groups
-            if valid and sections.is_publishable(group.effect)
-        ],
-        "flow": [sections.flow_json(flow) for flow in head.flows],
-        "data_sha256": page.data_sha256,
-        "generated_at": page.generated_at.isoformat(),
-    }
-
-
-def _effect_json(effect: Effect | None) -> dict[str, Any] | None:
-    if effect is None:
-        return None
-    return {
-        "estimate": effect.estimate,
-        "ci_low": effect.ci_low,
-        "ci_high": effect.ci_high,
-        "se": effect.se,
-        "p_value": effect.p_value,
-        "n_treated": disclosed(effect.n_units_treated),
-        "n_control": disclosed(effect.n_units_control),
-    }

@@ -11,6 +11,7 @@ from nudges.errors import ApprovalError, NudgesError
 from nudges.ledger import Approval
 from nudges.rendering import compile_for
 from nudges.sending import Totals, approval_problems, fingerprint
+from nudges.steps.registering import store_plan
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
@@ -35,15 +36,27 @@ class _Plan:
 
 
 def approve_campaign(
-    ws: Workspace, campaign: str, *, by: str, max_messages: int, max_pence: int, now: datetime, note: str = ""
+    ws: Workspace,
+    campaign: str,
+    *,
+    by: str,
+    max_messages: int,
+    max_pence: int,
+    now: datetime,
+    note: str = "",
+    detectable_share: float | None = None,
 ) -> Approval:
-    """Store a person's yes to a campaign as its files are now; raises ApprovalError for a yes that says nothing."""
+    """Store a person's yes to a campaign as its files are now, and what it will be measured by.
+
+    Raises ApprovalError for a yes that says nothing.
+    """
     if not by.strip():
         raise ApprovalError(f"approve {campaign}: no name given, somebody must answer for it. Add --by NAME.")
     for option, value in (("--max-messages", max_messages), ("--max-pence", max_pence)):
         if value < 0:
             raise ApprovalError(f"approve {campaign}: {option} == {value}, must be 0 or more a week.")
     pinned = fingerprint(ws.campaign(campaign), ws.segments, ws.templates)
+    store_plan(ws, ws.campaign(campaign), by=by.strip(), now=now, detectable_share=detectable_share)
     approval = ws.ledger.approve(campaign, pinned, max_messages, max_pence, by.strip(), note, now=now)
     ws.ledger.audit(
         by.strip(),

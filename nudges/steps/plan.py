@@ -10,29 +10,20 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from nudges.domain import Campaign, Medium, Reason, Summary
-from nudges.draws import BEST, CONTROL_LANE, LANES, LEARN, draws
+from nudges.draws import LANES
 from nudges.eligibility import REASONS
-from nudges.measuring import minimum_detectable, outcome_unit
+from nudges.errors import DataError, PowerError, UnsupportedError
 from nudges.steps.choose import Chosen, choosing
 from nudges.steps.choose.step import DERIVED, reason_counts
-from nudges.steps.matrix import sharing_homes
+from nudges.steps.power import outlook_of
 from nudges.steps.render import Drafts, drafts
-from nudges.steps.unit_outcomes import unit_outcomes
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
-PRE_WEEKS = 26
-MOST_UNITS = 50_000
-"""Units whose past is read for the smallest effect: a spread needs no more."""
-
 MOST_DRAFTED = 20_000
 """Households whose messages are written out for the plan: the lowest draws."""
-
-FEWEST_UNITS = 50
-"""Units with a past below which no smallest effect is given."""
 
 _BLOCKED = (
     Reason.STOPPED,
@@ -64,7 +55,7 @@ class MediumCost:
 
 @dataclass(frozen=True, slots=True)
 class Detectable:
-    """The smallest effect the campaign could see with power 0.8 at level 0.05, from the council's own past.
+    """The smallest effect the campaign could see with power 0.8, read every week at 5 %, from the council's own past.
 
     Attributes:
         effect: in the outcome's unit, without sign.
@@ -77,6 +68,7 @@ class Detectable:
         stated_share: what the campaign says it will do.
         is_enough: the stated effect is at least as large as the smallest detectable.
         unit: of the outcome, in words.
+        advice: what could be seen, and what the stated effect needs, in words.
     """
 
     effect: float
@@ -89,14 +81,14 @@ class Detectable:
     stated_share: float
     is_enough: bool
     unit: str
+    advice: str
 
     @property
     def words(self) -> str:
         """The comparison for people."""
-        verdict = "enough to see" if self.is_enough else "too small to see: lengthen it, or widen the segment"
         return (
             f"Smallest effect it could detect: {self.effect:.3g} {self.unit}, {self.share:.1%} of {self.mean:.3g}. "
-            f"Stated: {abs(self.stated_share):.1%}, {verdict}."
+            f"{self.advice}"
         )
 
 
@@ -179,14 +171,35 @@ def plan_all(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[st
     """Plan every campaign that runs in `week`: the dry run's last step."""
     plans = [plan(ws, campaign, week, now=now, show=0) for campaign in ws.running(week, campaigns)]
     counts = {f"{each.campaign} messages": each.to_send for each in plans}
-    notes = tuple(f"{each.campaign}: {each.detectable.words}" for each in plans if each.detectable)
+    seen = [(each.detectable, f"{each.campaign}: {each.detectable.words}") for each in plans if each.detectable]
     headline = (
         f"{sum(counts.values()):,} messages would go out, {sum(each.pence for each in plans) / 100:,.2f} pounds"
         if plans
         else "No campaign runs this week"
     )
     facts: dict[str, str | float | int | None] = {f"{each.campaign} pence": each.pence for each in plans}
-    return Summary("plan", str(week), headline, counts, facts, notes)
+    notes = tuple(words for detectable, words in seen if detectable.is_enough)
+    warnings = tuple(words for detectable, words in seen if not detectable.is_enough)
+    return Summary("plan", str(week), headline, counts, facts, notes, warnings)
+
+
+def require_sight(ws: Workspace, result: Plan) -> None:
+    """Refuse a campaign that could not see its own stated effect, unless a person has already said yes to it.
+
+    Only for people who plan or approve: the weekly run goes on with what is approved. Without a past nothing is known,
+    and nothing refused.
+
+    Raises:
+        PowerError: the stated effect is below the smallest detectable.
+    """
+    seen = result.detectable
+    if seen is None or seen.is_enough or ws.ledger.approval(result.campaign) is not None:
+        return
+    raise PowerError(
+        f"campaigns/{result.campaign}.toml: stated_effect_share == {seen.stated_share}, an effect it could not see: "
+        f"its result would most likely be inconclusive. {seen.advice} Widen its segments, lengthen it, move its shares "
+        "towards half control, or state the effect it can see. To go on anyway, add --force."
+    )
 
 
 def as_dict(result: Plan) -> dict[str, object]:
@@ -234,60 +247,24 @@ def _waterfall(chosen: Chosen, found: Mapping[Reason, int]) -> tuple[Stage, ...]
 def _detectable(
     ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.DuckDBPyConnection, chosen: Chosen
 ) -> Detectable | None:
-    """Closed form on the council's own past: spread over the campaign's length, less what the weeks before explain."""
-    first = np.unique(chosen.scope.unit, return_index=True)[1]
-    reachable = np.bincount(chosen.scope.unit, chosen.is_contactable & chosen.scope.has_service) > 0
-    treated = ((chosen.lane == BEST) | (chosen.lane == LEARN))[first] & reachable
-    control = (chosen.lane == CONTROL_LANE)[first] & reachable
-    post, pre = _past(ws, campaign, week, connection, chosen, np.flatnonzero(treated | control))
-    known = np.isfinite(post) & np.isfinite(pre)
-    if known.sum() < FEWEST_UNITS or post[known].std() == 0:
+    """Closed form on the council's own past; None where that says nothing."""
+    try:
+        found = outlook_of(ws, campaign, week, connection, chosen)
+    except (DataError, UnsupportedError):
         return None
-    spread = float(post[known].var(ddof=1))
-    r_squared = float(np.corrcoef(post[known], pre[known])[0, 1] ** 2) if pre[known].std() > 0 else 0.0
-    n_treated, n_control = int(treated.sum()), int(control.sum())
-    effect = minimum_detectable(spread, n_treated, n_control, r_squared=r_squared)
-    mean = float(post[known].mean())
-    share = effect / abs(mean) if mean else float("inf")
+    seen = found.power
+    if seen.detectable == 0:
+        return None
     return Detectable(
-        effect=effect,
-        share=share,
-        mean=mean,
-        sd=float(np.sqrt(spread)),
-        r_squared=r_squared,
-        n_treated=n_treated,
-        n_control=n_control,
-        stated_share=campaign.stated_effect_share,
-        is_enough=abs(campaign.stated_effect_share) >= share,
-        unit=outcome_unit(campaign.outcome),
+        effect=seen.detectable,
+        share=seen.detectable_share,
+        mean=seen.variation.mean,
+        sd=float(np.sqrt(seen.variance)),
+        r_squared=seen.r_squared,
+        n_treated=seen.trial.n_treated,
+        n_control=seen.trial.n_control,
+        stated_share=seen.stated_share,
+        is_enough=seen.is_enough,
+        unit=found.unit,
+        advice=found.words,
     )
-
-
-def _past(
-    ws: Workspace,
-    campaign: Campaign,
-    week: Week,
-    connection: duckdb.DuckDBPyConnection,
-    chosen: Chosen,
-    rows: NDArray[np.intp],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Outcomes of (a sample of) the units over the campaign's length up to `week`, and over the 26 weeks before."""
-    units = chosen.scope.units.take(pa.array(rows))
-    if len(rows) > MOST_UNITS:
-        kept = np.argsort(draws(f"{ws.council.salt}:plan", units.to_pylist()), kind="stable")[:MOST_UNITS]
-        rows, units = rows[kept], units.take(pa.array(kept))
-    known = np.bincount(chosen.scope.unit)[rows].astype(np.float64)
-    homes = sharing_homes(connection, chosen.scope.homes.take(pa.array(rows)), week.number, known)
-    last = week.number - campaign.weeks
-    post, pre = (
-        unit_outcomes(
-            connection,
-            campaign.outcome,
-            units=units,
-            first=np.full(len(rows), first),
-            last=np.full(len(rows), end),
-            households=homes,
-        )
-        for first, end in ((last + 1, week.number), (last - PRE_WEEKS + 1, last))
-    )
-    return post, pre

@@ -11,10 +11,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from nudges.domain import Outcome, Unit
 from nudges.draws import draw
 from nudges.errors import ConfigError
 from nudges.measuring import outcome_unit
+from nudges.outcomes import STREAM_OF
 from nudges.steps.choose.words import policy_words
+from nudges.steps.round_panel import read_round_panel
 from nudges.steps.unit_outcomes import unit_outcomes
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
@@ -80,7 +83,7 @@ def why(ws: Workspace, household_id: str, week: Week) -> Trail:
         )
         tags = rows("SELECT * FROM tags WHERE unit_id = ? ORDER BY tagged_on", unit_id)
         sharing = rows(_SHARING, unit_id)[0]["households"]
-        outcomes = _outcomes(ws, facts, trail["assignments"], week, unit_id=unit_id, households=max(sharing, 1))
+        outcomes = _outcomes(ws, facts, trail["assignments"], week, home[0], households=max(sharing, 1))
     holdout = draw(f"{ws.council.salt}:holdout", unit_id)
     return Trail(
         household_id=household_id,
@@ -106,11 +109,14 @@ def _outcomes(
     facts: duckdb.DuckDBPyConnection,
     assignments: Sequence[Mapping[str, Any]],
     week: Week,
+    home: Mapping[str, Any],
     *,
-    unit_id: str,
     households: int,
 ) -> tuple[Mapping[str, Any], ...]:
-    """The unit's own outcome in each campaign, over up to 26 weeks before its first assignment and all weeks since."""
+    """The unit's own outcome in each campaign, over up to 26 weeks before its first assignment and all weeks since.
+
+    Where rounds were drawn it is that of the whole round: nothing else was measured.
+    """
     first: dict[str, int] = {}
     for row in assignments:
         first[row["campaign"]] = min(row["week_no"], first.get(row["campaign"], row["week_no"]))
@@ -118,24 +124,19 @@ def _outcomes(
     for campaign, start in sorted(first.items()):
         if campaign not in ws.campaigns:
             continue
-        outcome = ws.campaign(campaign).outcome
-        before, since = (
-            float(
-                unit_outcomes(
-                    facts,
-                    outcome,
-                    units=pa.array([unit_id]),
-                    first=np.array([begins]),
-                    last=np.array([ends]),
-                    households=np.array([float(households)]),
-                )[0]
-            )
-            for begins, ends in ((start - _PAST_WEEKS + 1, start), (start + 1, week.number))
-        )
+        outcome, of_round = ws.campaign(campaign).outcome, ""
+        spans = ((start - _PAST_WEEKS + 1, start), (start + 1, week.number))
+        if ws.campaign(campaign).unit is Unit.ROUND:
+            of_round = str(home[f"{STREAM_OF[outcome]}_round_id"])
+            panel = read_round_panel(facts, outcome, spans[0][0], week.number).part([of_round])
+            before, since = (float(panel.values(*span)[0]) for span in spans)
+        else:
+            unit_id = str(home["bin_store_id"] or home["household_id"])
+            before, since = (_own_outcome(facts, outcome, unit_id, *span, households=households) for span in spans)
         found.append(
             {
                 "campaign": campaign,
-                "outcome": str(outcome),
+                "outcome": f"{outcome} of round {of_round}" if of_round else str(outcome),
                 "unit": outcome_unit(outcome),
                 "before": None if np.isnan(before) else round(before, 3),
                 "since": None if np.isnan(since) else round(since, 3),
@@ -144,6 +145,21 @@ def _outcomes(
             }
         )
     return tuple(found)
+
+
+def _own_outcome(
+    facts: duckdb.DuckDBPyConnection, outcome: Outcome, unit_id: str, first: int, last: int, *, households: int
+) -> float:
+    """A unit's outcome over weeks `first` to `last`, NaN where nothing is known."""
+    found = unit_outcomes(
+        facts,
+        outcome,
+        units=pa.array([unit_id]),
+        first=np.array([first]),
+        last=np.array([last]),
+        households=np.array([float(households)]),
+    )
+    return float(found[0])
 
 
 def _with_turns(ws: Workspace, assignments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ AUDIENCE = Table(
         _text("campaign", "Campaign id", key=True),
         _week(),
         _text("household_id", "Household", key=True),
-        _text("unit_id", "What was randomised: household_id, bin_store_id or round", required=False),
+        _text("unit_id", "What the arm was drawn for: household_id, or bin_store_id", required=False),
         _text("lane", "Lane drawn; empty when not assigned", required=False, allowed=tuple(Lane)),
         _text("arm", "Arm given; empty when not assigned", required=False),
         _text("reason", "Why", allowed=tuple(Reason)),
@@ -55,6 +55,11 @@ CHOICES = Table(
         Column("chosen_at", T.MOMENT, "When", required=True),
         Column("turn", T.INTEGER, "Turn of the campaign, from 0; empty in weeks chosen before there were turns"),
         _text("stops", "JSON list of [group, arm]: units of the group do not get the arm in any lane", required=False),
+        _text(
+            "rounds",
+            "JSON of the control and treated rounds in the order drawn, for good; empty where households are drawn",
+            required=False,
+        ),
     ),
 )
 
@@ -65,7 +70,7 @@ ASSIGNMENTS = Table(
         _text("campaign", "Campaign id", key=True),
         _week(),
         _text("household_id", "Household", key=True),
-        _text("unit_id", "What was randomised"),
+        _text("unit_id", "What the arm was drawn for: household_id, or bin_store_id where bins are shared"),
         _text("lane", "Lane drawn", allowed=tuple(Lane)),
         _text("arm", "Arm given; control in holdout, control lane, or when the policy sends nothing"),
         _text("policy_arm", "Arm the policy would give this unit in this turn (`*`: drawn from the turn's mixture)"),
@@ -169,6 +174,20 @@ APPROVALS = Table(
     ),
 )
 
+PLANS = Table(
+    "plans",
+    "What a campaign will be measured by, stored with its first approval and whenever that changed. Never edited.",
+    (
+        _text("plan_id", "Id", key=True),
+        _text("campaign", "Campaign id"),
+        _text("sha256", "sha256 of `plan`"),
+        _text("plan", "JSON with sorted keys: unit, arms, outcome, weeks, shares, estimator, looks, seed"),
+        Column("detectable_share", T.NUMBER, "Smallest effect it could see then, share of the past mean"),
+        _text("registered_by", "Name"),
+        Column("registered_at", T.MOMENT, "When", required=True),
+    ),
+)
+
 STOPS = Table(
     "stops",
     "The stop switch, one row a turn. The newest row of a scope counts.",
@@ -263,6 +282,6 @@ AUDIT = Table(
 )
 
 LEDGER = (
-    CHOICES, ASSIGNMENTS, MESSAGES, ATTEMPTS, EVENTS, SUPPRESSIONS, APPROVALS,
+    CHOICES, ASSIGNMENTS, MESSAGES, ATTEMPTS, EVENTS, SUPPRESSIONS, APPROVALS, PLANS,
     STOPS, RUNS, DROPS, FILES, EFFECTS, CARDS, AUDIT,
 )  # fmt: skip

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from nudges.choice import Allocation, at_price
-from nudges.domain import Campaign, Medium
+from nudges.domain import Campaign, Medium, Unit
 from nudges.draws import given_arms, propensities
 from nudges.eligibility import Standing, reasons, sendable
 from nudges.steps.choose.committed import (
@@ -32,6 +32,7 @@ from nudges.steps.choose.policy import (
     stopped_to_none,
 )
 from nudges.steps.choose.reach import Reachable, arm_costs, by_medium, expected_prices, of_arm, reachable
+from nudges.steps.choose.rounds import drawn_rounds, in_rounds
 from nudges.steps.choose.scope import Scope, read_scope
 from nudges.steps.choose.turn import Turn, turn_of
 from nudges.steps.matrix import feature_blocks
@@ -101,9 +102,14 @@ def choosing(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.D
 
     What was committed in the turn before wins: policy, stops, shares, lanes, arms and propensities are read back,
     only reasons follow today's stops, suppressions and caps.
+
+    Raises:
+        UnsupportedError: the campaign draws rounds and reaches too few of them.
     """
     scope = read_scope(ws, campaign, week, connection)
-    choice = committed_choice(ws, campaign, week) or _new_choice(ws, campaign, week)
+    choice = committed_choice(ws, campaign, week) or _new_choice(ws, campaign, week, scope)
+    if choice.rounds:
+        scope = in_rounds(scope, choice.rounds)
     campaign = with_arms(campaign, choice.arms)
     prices = expected_prices(ws, campaign, week)
     reach = reachable(campaign, scope, prices)
@@ -135,9 +141,14 @@ def choosing(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb.D
     )
 
 
-def _new_choice(ws: Workspace, campaign: Campaign, week: Week) -> Choice:
+def _new_choice(ws: Workspace, campaign: Campaign, week: Week, scope: Scope) -> Choice:
+    """How a turn that begins now chooses. Where rounds are drawn nothing is learned, so messages are drawn evenly."""
+    held, arms = ws.council.holdout_share, campaign.arm_ids
+    if campaign.unit is Unit.ROUND:
+        rounds = drawn_rounds(ws, campaign, week, scope)
+        return Choice(week.number, "uniform", 0.0, rounds.lanes(campaign.shares), held, arms, (), rounds)
     policy, stops = latest_policy(ws, campaign, week)
-    return Choice(week.number, policy, 0.0, campaign.shares, ws.council.holdout_share, campaign.arm_ids, stops)
+    return Choice(week.number, policy, 0.0, campaign.shares, held, arms, stops)
 
 
 def _policy(

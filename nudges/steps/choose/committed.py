@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from nudges.domain import CONTROL, Campaign, Shares
-from nudges.draws import LANES
+from nudges.draws import LANES, RoundDraw
 from nudges.errors import ConfigError
 from nudges.steps.choose.scope import Scope
 from nudges.steps.workspace import Workspace
@@ -24,8 +24,12 @@ Stops = tuple[tuple[str, str], ...]
 """Pairs of group and arm: units of the group do not get the arm in any lane."""
 
 _CHOICE = """
-SELECT week_no, policy, price_per_penny, control_share, learn_share, best_share, holdout_share, arms, stops
+SELECT week_no, policy, price_per_penny, control_share, learn_share, best_share, holdout_share, arms, stops, rounds
 FROM choices WHERE campaign = :campaign AND week_no >= :first AND week_no <= :week ORDER BY week_no
+"""
+_ROUNDS = """
+SELECT rounds FROM choices
+WHERE campaign = :campaign AND week_no <= :week AND rounds IS NOT NULL ORDER BY week_no LIMIT 1
 """
 _ASSIGNED = """
 SELECT household_id, unit_id, lane, arm, policy_arm, draw, propensity, is_contactable, first_week_no
@@ -52,6 +56,7 @@ class Choice:
         holdout_share: council-wide.
         arms: ids, control first, in the order that draws pick from.
         stops: which arms a group does not get.
+        rounds: the rounds drawn for the whole campaign; None where households are.
         is_committed: the week asked for has a choice of its own in the ledger.
     """
 
@@ -62,6 +67,7 @@ class Choice:
     holdout_share: float
     arms: tuple[str, ...]
     stops: Stops
+    rounds: RoundDraw | None = None
     is_committed: bool = False
 
 
@@ -93,8 +99,15 @@ def committed_choice(ws: Workspace, campaign: Campaign, week: Week) -> Choice | 
         holdout_share=float(row["holdout_share"]),
         arms=tuple(json.loads(row["arms"])),
         stops=read_stops(row["stops"]),
+        rounds=RoundDraw.from_json(row["rounds"]) if row["rounds"] else None,
         is_committed=int(rows[-1]["week_no"]) == week.number,
     )
+
+
+def committed_rounds(ws: Workspace, campaign: Campaign, week: Week) -> RoundDraw | None:
+    """The rounds as the campaign's first choice drew them, for good; None before it, and where households are drawn."""
+    rows = ws.ledger.select(_ROUNDS, campaign=campaign.id, week=week.number).to_pylist()
+    return RoundDraw.from_json(rows[0]["rounds"]) if rows else None
 
 
 def read_stops(text: str | None) -> Stops:

@@ -24,7 +24,8 @@ Flags = NDArray[np.bool_]
 _NEVER_SENT = (MessageState.DROPPED, MessageState.REFUSED)
 
 _SCOPE = """
-SELECT f.household_id, f.unit_id, f.has_{stream}_service AS has_service, f.has_sms, f.has_email
+SELECT f.household_id, f.unit_id, f.has_{stream}_service AS has_service, f.{stream}_round_id AS round_id,
+       f.has_sms, f.has_email
 FROM features f
 SEMI JOIN (SELECT household_id FROM membership WHERE week_no = $week AND list_contains($segments, segment)) m
   ON m.household_id = f.household_id
@@ -61,7 +62,8 @@ class Scope:
         units: (m,) distinct unit ids, in order of first household.
         homes: (m,) the first household of each unit, whose features speak for it.
         unit: (n,) position in `units`.
-        has_service: (n,) the outcome's stream is collected.
+        has_service: (n,) the outcome's stream is collected, by a round that was drawn where the campaign draws rounds.
+        round_id: (n,) round that collects it, null without one.
         known: (n,) a contact is known, by medium.
         open: (n,) a known contact is not suppressed, by medium.
         is_capped: (n,) had its share of messages, or gets one from another campaign this week.
@@ -72,6 +74,7 @@ class Scope:
     homes: pa.Array
     unit: NDArray[np.intp]
     has_service: Flags
+    round_id: pa.Array
     known: Mapping[Medium, Flags]
     open: Mapping[Medium, Flags]
     is_capped: Flags
@@ -99,6 +102,7 @@ def read_scope(ws: Workspace, campaign: Campaign, week: Week, connection: duckdb
         homes=households.take(pa.array(np.unique(unit, return_index=True)[1])),
         unit=unit,
         has_service=_flags(rows["has_service"]),
+        round_id=rows["round_id"].combine_chunks(),
         known=known,
         open={medium: known[medium] & ~closed[medium] for medium in Medium},
         is_capped=_capped(ws, campaign, week, households) | _taken(campaign, week, connection, households),

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from nudges.domain import Campaign, Reason, Summary
 from nudges.draws import LANES
 from nudges.eligibility import REASONS
+from nudges.errors import UnsupportedError
 from nudges.steps.choose.choosing import ANY_ARM, Chosen, choosing
-from nudges.steps.choose.words import worth_words
+from nudges.steps.choose.words import rounds_words, worth_words
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
@@ -31,10 +32,16 @@ def choose(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str]
     """
     counts: Counter[str] = Counter()
     notes = []
+    warnings = []
     running = ws.running(week, campaigns)
     for campaign in running:
-        with ws.facts(week, extra=DERIVED) as connection:
-            chosen = choosing(ws, campaign, week, connection)
+        try:
+            with ws.facts(week, extra=DERIVED) as connection:
+                chosen = choosing(ws, campaign, week, connection)
+        except UnsupportedError as reason:  # one campaign that cannot be drawn must not stop the others
+            warnings.append(f"{campaign.id}: nobody is chosen. {reason}")
+            _publish_rows(ws, campaign, week, _nobody(), now)
+            continue
         _commit(ws, campaign, week, chosen, now)
         _publish(ws, campaign, week, chosen, now)
         found = reason_counts(chosen)
@@ -45,7 +52,8 @@ def choose(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str]
         if running
         else "No campaign runs this week"
     )
-    return Summary("choose", str(week), headline, dict(counts), {"campaigns": len(running)}, tuple(notes))
+    facts = {"campaigns": len(running)}
+    return Summary("choose", str(week), headline, dict(counts), facts, tuple(notes), tuple(warnings))
 
 
 def reason_counts(chosen: Chosen) -> dict[Reason, int]:
@@ -59,6 +67,8 @@ def _notes(campaign: Campaign, chosen: Chosen, found: dict[Reason, int]) -> list
     turn = f"turn {chosen.turn + 1} of {campaign.turns}"
     spent = f"expected {chosen.cost_pence.sum() / 100:,.2f} pounds"
     said = [f"{campaign.id}: {turn}, policy {chosen.policy}; {reasons}; {spent}."]
+    if chosen.choice.rounds:
+        said.append(f"{campaign.id}: {rounds_words(chosen.choice.rounds)}")
     if chosen.choice.stops:
         stopped = ", ".join(f"{arm} in {group}" for group, arm in chosen.choice.stops)
         said.append(f"{campaign.id}: stopped because it did harm there: {stopped}.")
@@ -84,6 +94,7 @@ def _commit(ws: Workspace, campaign: Campaign, week: Week, chosen: Chosen, now: 
         chosen_at=now,
         turn=chosen.turn,
         stops=json.dumps([list(stop) for stop in choice.stops], ensure_ascii=False),
+        rounds=choice.rounds.to_json() if choice.rounds else None,
     )
     ws.ledger.append("assignments", _assignments(campaign, week, chosen))
 
@@ -110,7 +121,17 @@ def _assignments(campaign: Campaign, week: Week, chosen: Chosen) -> pa.Table:
 
 def _publish(ws: Workspace, campaign: Campaign, week: Week, chosen: Chosen, now: datetime) -> None:
     """Write the audience under the hash of its content and make it the live one."""
-    rows = _audience(campaign, week, chosen)
+    _publish_rows(ws, campaign, week, _audience(campaign, week, chosen), now)
+
+
+def _nobody() -> pa.Table:
+    """An audience of a campaign that could not be drawn."""
+    names = ("campaign", "household_id", "unit_id", "lane", "arm", "reason")
+    whole = {name: pa.array([], pa.int64()) for name in ("week_no", "is_contactable")}
+    return pa.table({name: pa.array([], pa.string()) for name in names} | whole)
+
+
+def _publish_rows(ws: Workspace, campaign: Campaign, week: Week, rows: pa.Table, now: datetime) -> None:
     file = ws.warehouse.write("audience", week, rows, f"{campaign.id}-{_content_hash(rows)}")
     ws.ledger.replace_files(
         "audience", week, [file], drop_id=f"choose:{campaign.id}:{week}", now=now, prefix=f"{campaign.id}-"

@@ -15,6 +15,7 @@ from nudges.draws import Placing, Salts, place
 from nudges.steps.choose.committed import Choice
 from nudges.steps.choose.policy import allowed_arms
 from nudges.steps.choose.reach import Reachable
+from nudges.steps.choose.rounds import unit_places
 from nudges.steps.choose.scope import Scope
 from nudges.steps.groups import group_flags
 from nudges.steps.workspace import Workspace
@@ -71,7 +72,13 @@ def turn_of(
     """Place the units of a campaign that are new to the turn `week` is in."""
     salts = Salts.of(campaign.salt, ws.council.salt, campaign.turn_of(week))
     new = np.flatnonzero(is_new)
-    placed = place(scope.units.take(pa.array(new)).to_pylist(), salts, choice.shares, choice.holdout_share)
+    placed = place(
+        scope.units.take(pa.array(new)).to_pylist(),
+        salts,
+        choice.shares,
+        choice.holdout_share,
+        control_draw=unit_places(scope, choice.rounds)[new] if choice.rounds else None,
+    )
     names = sorted({*(group for group, _ in choice.stops), *campaign.coverage})
     groups = group_flags(connection, scope.homes, week.number, names) if names else {}
     allowed = allowed_arms(choice.stops, groups, choice.arms, len(scope.units))

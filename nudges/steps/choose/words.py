@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nudges.choice import Allocation
+from nudges.draws import RoundDraw
 
 
 def worth_words(worth: Allocation, arms: Sequence[str]) -> str:
@@ -32,6 +33,14 @@ def worth_words(worth: Allocation, arms: Sequence[str]) -> str:
         if short > 0
     ]
     return "; ".join(said) + "."
+
+
+def rounds_words(rounds: RoundDraw) -> str:
+    """Which rounds get messages and which do not."""
+    return (
+        f"{len(rounds.treated)} rounds get messages ({', '.join(sorted(rounds.treated))}), {len(rounds.control)} get "
+        f"none of it ({', '.join(sorted(rounds.control))}), for the whole campaign."
+    )
 
 
 def policy_words(policy: str) -> str:

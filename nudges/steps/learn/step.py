@@ -17,7 +17,7 @@ from sklearn.base import clone
 
 from nudges import estimators
 from nudges.cards import ModelCard, leading_features
-from nudges.domain import Campaign, Summary
+from nudges.domain import Campaign, Summary, Unit
 from nudges.errors import UnsupportedError
 from nudges.features import model_columns
 from nudges.money import residual_pence_per_tonne
@@ -30,6 +30,10 @@ from nudges.weeks import Week
 
 SEED = 20260105
 
+_NO_HOUSEHOLD = (
+    "whole rounds are compared, which says nothing of one household, so there is nothing to learn from: messages are "
+    "drawn evenly."
+)
 _LAST = """
 SELECT week_no, policy, card FROM cards WHERE campaign = :campaign AND week_no < :week ORDER BY week_no DESC LIMIT 1
 """
@@ -41,6 +45,9 @@ def learn(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str] 
     notes: list[str] = []
     warnings: list[str] = []
     for campaign in ws.running(week, campaigns):
+        if campaign.unit is Unit.ROUND:
+            notes.append(f"{campaign.id}: {_NO_HOUSEHOLD}")
+            continue
         try:
             policy, card, said = _card(ws, campaign, week)
         except UnsupportedError as reason:
@@ -51,7 +58,7 @@ def learn(ws: Workspace, week: Week, *, now: datetime, campaigns: Sequence[str] 
         facts[f"{campaign.id} policy"] = policy
         notes.append(f"{campaign.id}: {said}")
     headline = ", ".join(f"{name.removesuffix(' policy')}: {policy}" for name, policy in facts.items())
-    said = headline or ("No policy learned" if warnings else "No campaign runs this week")
+    said = headline or ("No policy learned" if warnings or notes else "No campaign runs this week")
     return Summary("learn", str(week), said, {"campaigns": len(facts)}, facts, tuple(notes), tuple(warnings))
 
 
