@@ -110,11 +110,13 @@ def measured(middle=-0.30, se=0.066, *, alarms=(), outcome=Outcome.RESIDUAL_KG, 
         ),
         registration=PLAN, half_life_weeks=Range(21.0, 9.0, float("inf")),
     )  # fmt: skip
-    money = savings(
-        Range(middle, *interval), [(Week(number).monday, n) for number, n in weeks],
-        COUNCIL, programme_cost_pence=head.cost_pence,
-    ) if said is not Verdict.INVALID and outcome is Outcome.RESIDUAL_KG else None  # fmt: skip
+    money = priced(head) if said is not Verdict.INVALID and outcome is Outcome.RESIDUAL_KG else None
     return Measured(campaign, (START + 12).number, head, groups(middle, se), money)
+
+
+def priced(head):
+    weeks = [(Week(number).monday, n) for number, n in head.treated_household_weeks]
+    return savings(Range(head.effect.estimate, *head.interval), weeks, COUNCIL, programme_cost_pence=head.cost_pence)
 
 
 def groups(middle, se):
@@ -167,6 +169,7 @@ def of_rounds(middle=-0.31, se=0.095):
             Flow("control", 13_010, 11_080, 0, 0, 14_930, 14_930, 12),
             Flow("rounds with messages", 13_480, 11_203, 10_902, 10_611, 15_240, 15_240, 12),
         ),
+        treated_household_weeks=tuple((number, 15_240) for number, _ in base.headline.treated_household_weeks),
         households_treated=15_240, households_control=14_930, delivered=None, spillover=None, crosscheck=None,
         attrition=Attrition(0.0, 0.0, 0.0, 1.0), placebo=effect(0.04, 0.08, 12, 12, method=method, df=20.3),
         randomisation=Randomisation(middle, 0.0034, -0.51, -0.11, 5_000, is_exact=False, smallest_p=0.0002),
@@ -177,7 +180,7 @@ def of_rounds(middle=-0.31, se=0.095):
         for row in base.groups
         if row.kind not in {Kind.ARM, Kind.SEGMENT} and row.effect
     ]
-    return replace(base, headline=head, groups=tuple(rows))
+    return replace(base, headline=head, groups=tuple(rows), money=priced(head))
 
 
 SRM = ("Sample ratio at 'analysed': 11,873 treated units for 12,267 expected (p = 1e-11). These are not the groups.",)

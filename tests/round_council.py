@@ -76,7 +76,7 @@ class TicketBorough:
         frame.loc[draw < self.blank, "round_id"] = None
         for row in range(1, len(frame)):
             one, other = frame.loc[row - 1], frame.loc[row]
-            names = {one["round_id"], other["round_id"]} - {None}
+            names = {name for name in (one["round_id"], other["round_id"]) if isinstance(name, str)}
             is_pair = one["stream"] == other["stream"] and len(names) == 2 and not {row - 1, row} & gone
             if again[row] < self.joined and is_pair:
                 frame.loc[row, "round_id"] = f"{one['round_id']} + {other['round_id']}"

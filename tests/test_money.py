@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from nudges.domain import Council, Language, QuietHours, Route
 from nudges.errors import ConfigError, UnsupportedError
 from nudges.money import (
     LANDFILL_TAX,
+    TAX_TABLE,
     Range,
     gross_pence_per_tonne,
     landfill_share,
@@ -20,6 +23,7 @@ from nudges.money import (
     residual_pence_per_tonne,
     savings,
     tax_year,
+    total,
 )
 
 LANDFILL = Route("Landfill", 1.0, 2600, landfill=True)
@@ -76,6 +80,7 @@ def test_landfill_tonnes_are_residual_tonnes_times_the_route_mix():
         ("northern_ireland", date(2026, 3, 31), 12_615),
         ("wales", date(2026, 4, 1), 13_075),
         ("scotland", date(2025, 12, 25), 12_615),
+        ("scotland", date(2024, 3, 31), 10_210),
     ],
 )
 def test_tax_by_nation_and_year(nation, on, pence):
@@ -104,8 +109,61 @@ def test_a_council_that_landfills_nothing_needs_no_tax_rate():
     assert gross_pence_per_tonne(burns, date(2035, 1, 1)) == 10_500
 
 
-def test_every_rate_has_a_source():
-    assert all(rate.source and rate.pence_per_tonne > 9000 for rate in LANDFILL_TAX.values())
+def test_every_rate_has_a_source_that_can_be_looked_up():
+    for (nation, year), rate in LANDFILL_TAX.items():
+        assert re.search(r"\b[a-z-]+\.(gov\.uk|co\.uk|com|scot|uk)/[a-z0-9/-]+$", rate.source), (nation, year)
+        assert rate.pence_per_tonne > 9000
+    assert {nation for nation, _ in LANDFILL_TAX} == {"england", "northern_ireland", "wales", "scotland"}
+
+
+def test_the_version_of_the_tax_table_is_said_where_it_was_read():
+    weeks = [(date(2026, 5, 4), 1000.0)]
+    landfilled = savings(Range(-0.3, -0.4, -0.2), weeks, council(), programme_cost_pence=0)
+    assert landfilled.tax_table == TAX_TABLE
+    assert any(f"£130.75 a tonne, standard rate, table of {TAX_TABLE} (HMRC" in line for line in landfilled.sources)
+    burnt = council(Route("Energy from waste", 1.0, 10_500, False))
+    assert savings(Range(-0.3, -0.4, -0.2), weeks, burnt, programme_cost_pence=0).tax_table == ""
+
+
+def test_landfill_tax_and_gate_fees_make_up_the_gross_saving():
+    mixed = council(Route("Landfill", 0.25, 2600, True), Route("Energy from waste", 0.75, 10_500, False))
+    weeks = [(date(2026, 3, 30), 400.0), (date(2026, 4, 6), 600.0)]
+    result = savings(Range(-1.0, -1.5, -0.5), weeks, mixed, programme_cost_pence=0)
+    assert result.landfill_tax_pence.value == pytest.approx(0.25 * (0.4 * 12_615 + 0.6 * 13_075))
+    fees = result.gross_pence.value - result.landfill_tax_pence.value
+    assert fees == pytest.approx(0.25 * 2600 + 0.75 * 10_500)
+
+
+def test_an_uncertain_count_of_households_widens_the_tonnes():
+    # Var(T) = (N^2 Var(tau) + tau^2 Var(N)) / 1000^2: tau -0.3 (se 0.05), N 100,000 (se 10 %) gives se 5.83 t.
+    reach = 1.959964
+    effect = Range(-0.3, -0.3 - reach * 0.05, -0.3 + reach * 0.05)
+    weeks = [(date(2026, 5, 4), 100_000.0)]
+    result = savings(effect, weeks, council(), programme_cost_pence=0, household_weeks_se=0.1).residual_tonnes
+    assert (result.high - result.low) / 2 / reach == pytest.approx((5.0**2 + 3.0**2) ** 0.5)
+    rng = np.random.default_rng(1)
+    drawn = -rng.normal(-0.3, 0.05, 200_000) * rng.normal(100_000, 10_000, 200_000) / 1000
+    assert np.std(drawn) == pytest.approx((5.0**2 + 3.0**2) ** 0.5, rel=0.02)  # the product term adds 0.4 %
+    known = savings(effect, weeks, council(), programme_cost_pence=0).residual_tonnes
+    assert (known.high - known.low) / 2 / reach == pytest.approx(5.0)
+
+
+def test_half_widths_add_as_squares():
+    assert total([Range(10, 7, 13), Range(20, 16, 24)]) == Range(30, 25, 35)
+    lopsided = total([Range(10, 7, 11), Range(20, 16, 20)])
+    assert (lopsided.low, lopsided.high) == (25, 31)
+    assert total([]) == Range(0, 0, 0)
+
+
+def test_campaigns_drawn_apart_do_not_share_their_errors():
+    # The same 200 households in two campaigns with no effect: differences in means over 4,000 draws of both.
+    rng = np.random.default_rng(7)
+    kg = rng.gamma(4, 2, 200)
+    centred = kg - kg.mean()
+    half = np.repeat([0.01, -0.01], 100)
+    one, other = (np.array([centred @ rng.permutation(half) for _ in range(4_000)]) for _ in range(2))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 3 / np.sqrt(4_000)
+    assert np.std(one + other) == pytest.approx(np.hypot(np.std(one), np.std(other)), rel=0.03)
 
 
 def test_weeks_on_both_sides_of_the_tax_year_are_priced_apart():

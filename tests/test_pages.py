@@ -12,14 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from made_up_results import RESULTS, TITLES, entries, page
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 from sending_town import DUE, add_contacts, add_messages, open_town
-from test_reporting import RESULTS, measured, page
 
 from nudges.catalogue import load_templates
 from nudges.domain import Language, Medium
 from nudges.rendering import compile_for, sample_facts
-from nudges.reporting import impact_page
+from nudges.reporting import IndexEntry, impact_page, index_page, year_page
 from nudges.settings import load_council
 from nudges.studio import create_app
 
@@ -80,6 +80,13 @@ def email(template: str, language: str) -> str:
 
 PAGES = {
     **{f"impact {name}": lambda result=result: impact_page(page(result)) for name, result in RESULTS.items()},
+    "year": lambda: year_page("Made-up Borough", 2026, entries(), generated_at=DUE),
+    "index": lambda: index_page(
+        "Made-up Borough",
+        [IndexEntry.of(TITLES[name], result) for name, result in RESULTS.items()],
+        generated_at=DUE,
+        years=[2025, 2026],
+    ),
     "email": lambda: email("tag_feedback", Language.EN),
     "email in Welsh": lambda: email("tag_feedback", Language.CY),
 }
@@ -109,8 +116,17 @@ def test_served_pages_are_accessible_and_fit(tab: Page, tmp_path: Path, path: st
     judged(tab, lambda: tab.goto(STUDIO + path))
 
 
-def test_the_impact_page_prints_on_a4(tab: Page, tmp_path: Path) -> None:
-    tab.set_content(impact_page(page(measured())))
+A4 = 673  # CSS pixels between margins of 16 mm
+PRINTED = {name: made for name, made in PAGES.items() if not name.startswith("email")}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_pages_print_whole_on_a4(tab: Page, name: str) -> None:
+    tab.set_viewport_size({"width": A4, "height": 1000})
+    tab.emulate_media(media="print")
+    tab.set_content(PRINTED[name]())
+    wide = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"{wide} px are cut off in print"
     printed = tab.pdf(format="A4")
     assert printed.startswith(b"%PDF")
-    assert 2 <= printed.count(b"/Type /Page\n") <= 8
+    assert printed.count(b"/Type /Page\n") <= (10 if name.startswith("impact") else 2)

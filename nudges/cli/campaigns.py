@@ -154,7 +154,6 @@ def approve(
         max_pence=ws.campaign(campaign).budget_pence if max_pence is None else max_pence,
         now=now(),
         note=note,
-        detectable_share=planned.detectable.share if planned and planned.detectable else None,
     )
     if not show(approval, json_wanted=json_wanted):
         table(

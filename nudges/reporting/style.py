@@ -77,5 +77,7 @@ a { color: #1f4e79; }
   header { padding-top: 0; }
   h2 { margin-top: 1.4rem; }
   .wide { overflow: visible; }
+  table { font-size: 8.5pt; }
+  th, td { padding: .25rem .3rem; }
 }
 """

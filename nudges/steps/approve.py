@@ -44,7 +44,6 @@ def approve_campaign(
     max_pence: int,
     now: datetime,
     note: str = "",
-    detectable_share: float | None = None,
 ) -> Approval:
     """Store a person's yes to a campaign as its files are now, and what it will be measured by.
 
@@ -56,7 +55,7 @@ def approve_campaign(
         if value < 0:
             raise ApprovalError(f"approve {campaign}: {option} == {value}, must be 0 or more a week.")
     pinned = fingerprint(ws.campaign(campaign), ws.segments, ws.templates)
-    store_plan(ws, ws.campaign(campaign), by=by.strip(), now=now, detectable_share=detectable_share)
+    store_plan(ws, ws.campaign(campaign), by=by.strip(), now=now)
     approval = ws.ledger.approve(campaign, pinned, max_messages, max_pence, by.strip(), note, now=now)
     ws.ledger.audit(
         by.strip(),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nudges.domain import Campaign, Unit
 from nudges.draws import BEST, CONTROL_LANE, LEARN, draws
-from nudges.outcomes import outcome_values
+from nudges.outcomes import STREAM_OF, outcome_values
 from nudges.steps.choose import Chosen
 from nudges.steps.matrix import sharing_homes
 from nudges.steps.outcome_panel import read_panel
@@ -22,6 +22,16 @@ HISTORY_WEEKS = 52
 
 MOST_UNITS = 20_000
 """Units whose past is read: a spread needs no more."""
+
+# Rounds of the register as it is now, the same that measuring goes by.
+_ROUNDS = """
+SELECT u.unit_no, MIN(h.round_id) AS round_id
+FROM units u LEFT JOIN (
+    SELECT COALESCE(NULLIF(bin_store_id, ''), household_id) AS unit_id, {stream}_round_id AS round_id
+    FROM households QUALIFY ROW_NUMBER() OVER (PARTITION BY household_id ORDER BY known_on DESC) = 1
+) h ON h.unit_id = u.unit_id
+GROUP BY u.unit_no ORDER BY u.unit_no
+"""
 
 Floats = NDArray[np.float64]
 
@@ -72,25 +82,20 @@ def _of_units(salt: str, campaign: Campaign, last: int, connection: duckdb.DuckD
         rows = rows[np.argsort(draws(f"{salt}:plan", ids), kind="stable")[:MOST_UNITS]]
     in_scope = np.bincount(scope.unit)[rows].astype(np.float64)
     households = sharing_homes(connection, scope.homes.take(pa.array(rows)), last, in_scope)
-    rounds = scope.round_id.take(pa.array(lead[rows]))
-    weekly = _weekly(connection, campaign, scope.units.take(pa.array(rows)), rounds, households, last)
+    weekly = _weekly(connection, campaign, scope.units.take(pa.array(rows)), households, last)
     return Past(_from_first_reading(weekly), households, int(treated.sum()), int(control.sum()))
 
 
 def _weekly(
-    connection: duckdb.DuckDBPyConnection,
-    campaign: Campaign,
-    units: pa.Array,
-    rounds: pa.Array,
-    households: Floats,
-    last: int,
+    connection: duckdb.DuckDBPyConnection, campaign: Campaign, units: pa.Array, households: Floats, last: int
 ) -> Floats:
     """(n, HISTORY_WEEKS). A unit's own rhythm spreads a fortnightly lift over two weeks, as measuring does."""
     n, first = len(units), last - HISTORY_WEEKS + 1
     connection.register("past_units", pa.table({"unit_id": units, "unit_no": pa.array(np.arange(n, dtype=np.int32))}))
     connection.execute("CREATE OR REPLACE TEMP TABLE units AS SELECT unit_id, unit_no FROM past_units")
     connection.unregister("past_units")
-    panel = read_panel(connection, campaign.outcome, rounds, first, last)
+    rounds = connection.execute(_ROUNDS.format(stream=STREAM_OF[campaign.outcome])).to_arrow_table()["round_id"]
+    panel = read_panel(connection, campaign.outcome, rounds.combine_chunks(), first, last)
     whole = panel.sums(np.full(n, first), np.full(n, last))
     rhythm = whole.weeks / np.maximum(whole.planned, 1)
     out = np.full((n, HISTORY_WEEKS), np.nan)

@@ -140,6 +140,11 @@ def outlook_of(
     mixed = past.households > 1
     strata = mixed if mixed.any() and not mixed.all() and not by_round else None
     found = variation(past.weekly, weights=past.households, strata=strata)
+    if not found.mean > 0:
+        raise UnsupportedError(
+            f"power {campaign.id}: {campaign.outcome} was {found.mean:g} throughout the past, so there is nothing to "
+            "change a share of. Load what was recorded, or choose another outcome."
+        )
     reach = _reach(ws, week, chosen)
     trial = _trial(campaign, past, by_round=by_round)
     result = power(

@@ -9,19 +9,33 @@ from hashlib import sha256
 from typing import Any
 
 from nudges.domain import Campaign
+from nudges.errors import NotReadyError, UnsupportedError
 from nudges.measuring import Registration, canonical, deviations, plan_of, plan_sha256
+from nudges.steps.power import outlook
 from nudges.steps.workspace import Workspace
 from nudges.weeks import Week
 
+_FEATURES = "SELECT MAX(week_no) AS week_no FROM files WHERE table_name = 'features' AND is_live = 1"
 
-def store_plan(
-    ws: Workspace, campaign: Campaign, *, by: str, now: datetime, detectable_share: float | None = None
-) -> None:
-    """Store the plan of a campaign unless it is stored as it stands; never changes one that is."""
+
+def store_plan(ws: Workspace, campaign: Campaign, *, by: str, now: datetime) -> None:
+    """Store the plan of a campaign unless it is stored as it stands; never changes one that is.
+
+    The first time, with the smallest effect the campaign could see by the council's past, where there is enough of it.
+    """
     plan = _plan(ws, campaign)
-    ws.ledger.store_plan(
-        campaign.id, plan_sha256(plan), canonical(plan), by, detectable_share=detectable_share, now=now
-    )
+    seen = None if ws.ledger.plans(campaign.id) else _detectable_share(ws, campaign)
+    ws.ledger.store_plan(campaign.id, plan_sha256(plan), canonical(plan), by, detectable_share=seen, now=now)
+
+
+def _detectable_share(ws: Workspace, campaign: Campaign) -> float | None:
+    newest = ws.ledger.select(_FEATURES)["week_no"][0].as_py()
+    if newest is None:
+        return None
+    try:
+        return outlook(ws, campaign, Week(int(newest)), runs=0).power.detectable_share
+    except (NotReadyError, UnsupportedError):
+        return None
 
 
 def registration(ws: Workspace, campaign: Campaign, first: Week) -> Registration | None:

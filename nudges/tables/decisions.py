@@ -251,7 +251,7 @@ EFFECTS = Table(
     (
         _text("campaign", "Campaign id", key=True),
         _week(),
-        _text("kind", "headline, arm, segment, week", key=True),
+        _text("kind", "headline, arm, segment, week, robustness, decay, after, guardrail", key=True),
         _text("label", "Arm, segment or week", key=True),
         _text("result", "JSON of the result with its interval and units"),
     ),
