@@ -1,3 +1,3 @@
 """Personalised recycling nudges for councils, measured against a randomised control."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

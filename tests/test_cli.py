@@ -19,7 +19,7 @@ from nudges.steps.workspace import open_workspace
 from nudges.weeks import Week
 
 VERBS = {
-    "demo", "init", "ingest", "segments", "plan", "preview", "card", "check", "approve",
+    "demo", "init", "ingest", "segments", "plan", "power", "preview", "card", "check", "approve",
     "run", "deliver", "stop", "resume", "report", "why", "serve",
 }  # fmt: skip
 

@@ -37,8 +37,8 @@ def past(n=3_000, weeks=52, standing=4.0, fading=1.5, noise=3.0, carry=0.6, mean
     return y
 
 
-def known(standing=4.0, fading=0.0, noise=3.0, carry=0.0, read=1.0, mean=8.0):
-    return Variation(mean, standing, fading, noise, carry, read, 1_000, 52)
+def known(standing=4.0, fading=0.0, noise=3.0, carry=0.0, read=1.0, mean=8.0, echo=0.0):
+    return Variation(mean, standing, fading, noise, echo, carry, read, 1_000, 52)
 
 
 def test_parts_of_variance_are_those_planted():
@@ -85,6 +85,25 @@ def test_fortnightly_readings_are_half_of_them():
     assert found.read_share == pytest.approx(0.5)
     expected = np.nanmean(half[:, :12], axis=1).var()
     assert found.of_means(12, 12, apart=0) == pytest.approx(expected, rel=0.06)
+
+
+def test_a_bin_left_in_is_fuller_the_next_time():
+    """Readings whose noise comes back with half its size and the other sign: e_t - e_{t-1} / 2."""
+    rng = np.random.default_rng(6)
+    fresh = rng.normal(0, 2, (20_000, 41))
+    y = rng.normal(8, 2, (20_000, 1)) + fresh[:, 1:] - 0.5 * fresh[:, :-1]
+    fortnightly = np.full((20_000, 80), np.nan)
+    fortnightly[:, ::2] = y
+    for past_weeks, step in ((y, 1), (fortnightly, 2)):
+        found = variation(past_weeks)
+        assert found.noise == pytest.approx(5.0, rel=0.05)
+        assert found.echo == pytest.approx(-2.0, rel=0.05)
+        pre, post = y[:, :13].mean(axis=1), y[:, 13:26].mean(axis=1)
+        variance, r_squared = found.adjusted(13 * step, 13 * step)
+        assert variance == pytest.approx(post.var(), rel=0.03)
+        assert r_squared == pytest.approx(np.corrcoef(pre, post)[0, 1] ** 2, rel=0.02)
+        running = found.running([6 * step, 13 * step], 0)
+        assert running[0, 1] == pytest.approx(np.cov(y[:, 13:19].mean(axis=1), post)[0, 1], rel=0.04)
 
 
 def test_heavy_units_count_by_their_weight():

@@ -324,6 +324,19 @@ def test_decay_claims_nothing_past_the_last_measured_week():
     assert "fades after the last message is not known yet" in words_of(RESULTS["shown"], half_life_weeks=None)
 
 
+def test_a_span_of_one_week_is_called_a_week():
+    rows = tuple(replace(row, label="14-14") if row.label == "5-12" else row for row in RESULTS["shown"].groups)
+    said = words_of(replace(RESULTS["shown"], groups=rows))
+    assert "Week 14 since the start" in said
+    assert "14\u201314" not in said
+
+
+def test_levels_of_rates_are_percent_and_the_note_on_money_is_a_sentence():
+    said = words_of(replace(RESULTS["tag_rate"], money_note="less_rubbish: not turned into tonnes."))
+    assert "who averaged 8.30 % ." in said.replace("%.", "% .")
+    assert "What it is worth Not turned into tonnes." in said
+
+
 def test_a_harm_elsewhere_is_marked():
     html = impact_page(page(RESULTS["shown"]))
     row = re.search(r'<tr class="bad"><th scope="row">Share of recycling lifts tagged</th>(.*?)</tr>', html, re.DOTALL)

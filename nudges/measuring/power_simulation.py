@@ -100,7 +100,7 @@ def simulated_power(
         math.sqrt(chance * (1 - chance) / runs),
         wrong,
         math.sqrt(wrong * (1 - wrong) / runs),
-        float(np.std(estimates, ddof=1)),
+        float(np.std(estimates, ddof=min(1, runs - 1))),
         runs,
     )
 

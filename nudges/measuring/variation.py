@@ -1,7 +1,8 @@
 """Turns a council's own weekly outcomes into how much units differ, for how long, and how often they are read.
 
-The covariance of a unit's weeks h apart is fitted as standing + fading rho^h, plus noise within a week: what two means
-over any weeks share, and so what a pre-period explains, follows in closed form, also for more weeks than there are.
+The covariance of a unit's weeks h apart is fitted as standing + fading rho^h, plus noise within a reading, less an echo
+at the next one: a bin that was not put out is twice as full at the next collection. What two means over any weeks
+share, and so what a pre-period explains, follows in closed form, also for more weeks than there are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ Floats = NDArray[np.float64]
 
 FEWEST_UNITS, FEWEST_WEEKS = 4, 4
 _CARRY = np.linspace(0, 0.98, 50)  # values of rho tried
+_USUAL = 0.25  # of the most pairs: the next reading is as far away as this many of them are
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Variation:
         standing: variance of what lasts: homes that always have more.
         fading: variance of what fades from week to week by the factor `carry`.
         noise: variance of a single reading about these.
+        echo: covariance of a reading's noise with that of the unit's next one, 0 or below.
         carry: 0-1, rho.
         read_share: readings per unit and week, 0-1; a fortnightly collection has one half at most.
         n_units: units it was estimated from.
@@ -39,6 +42,7 @@ class Variation:
     standing: float
     fading: float
     noise: float
+    echo: float
     carry: float
     read_share: float
     n_units: int
@@ -60,7 +64,14 @@ class Variation:
         distinct = lag[lag > 0]
         fading = self.fading * float(np.mean(self.carry**distinct)) if distinct.size else 0.0
         itself = 0.0 if apart else min(1 / (self.read_share * max(weeks, other)), 1.0)
-        return self.standing + (1 - itself) * fading + itself * (self.fading + self.noise)
+        echoes = self.echo * self._next(weeks, other, apart=apart)
+        return self.standing + (1 - itself) * fading + itself * (self.fading + self.noise) + echoes
+
+    def _next(self, weeks: int, other: int, *, apart: int) -> float:
+        """Share of the pairs of readings of two spans of which one is the unit's next after the other."""
+        shorter, longer = (max(self.read_share * span, 1.0) for span in sorted((weeks, other)))
+        pairs = (1.0 if apart == weeks else 0.0) if apart else 2 * (shorter - 1) + min(longer - shorter, 1.0)
+        return pairs / (shorter * longer)
 
     def adjusted(self, weeks: int, pre_weeks: int) -> tuple[float, float]:
         """Variance over units of the mean of `weeks` weeks, and the share of it that the weeks just before explain."""
@@ -116,8 +127,8 @@ def variation(weekly: ArrayLike, *, weights: ArrayLike | None = None, strata: Ar
     mean = float(np.average(y[read], weights=np.broadcast_to(w[:, None], y.shape)[read]))
     away = _within_weeks(y, read, w, labels) * (w / w.mean())[:, None]
     lags, pairs = _covariances(away, read)
-    standing, fading, noise, carry = _fitted(lags, pairs)
-    return Variation(mean, standing, fading, noise, carry, float(read.mean()), len(y), y.shape[1])
+    standing, fading, noise, echo, carry = _fitted(lags, pairs)
+    return Variation(mean, standing, fading, noise, echo, carry, float(read.mean()), len(y), y.shape[1])
 
 
 def _within_weeks(y: Floats, read: NDArray[np.bool_], w: Floats, labels: NDArray[np.intp]) -> Floats:
@@ -142,18 +153,25 @@ def _covariances(away: Floats, read: NDArray[np.bool_]) -> tuple[Floats, Floats]
     return np.where(pairs > 0, total / np.maximum(pairs, 1), 0.0), pairs
 
 
-def _fitted(lags: Floats, pairs: Floats) -> tuple[float, float, float, float]:
-    """Least squares of the covariances on standing + fading rho^h + noise [h = 0], none negative, by grid of rho."""
+def _fitted(lags: Floats, pairs: Floats) -> tuple[float, float, float, float, float]:
+    """Least squares on standing + fading rho^h + noise [h = 0] - echo [h = next], none negative, by grid of rho.
+
+    A reading can echo half of its noise at most, or a mean of many would vary less than nothing.
+    """
     root = np.sqrt(pairs)
     distance = np.arange(len(lags))
+    after = np.flatnonzero(pairs[1:] > _USUAL * pairs.max())
+    following = distance == (int(after[0]) + 1 if after.size else len(lags))
     best: tuple[float, Floats, float] | None = None
     for carry in _CARRY.tolist():
         fade = np.where(distance == 0, 1.0, carry**distance)
-        columns = np.column_stack([np.ones(len(lags)), fade, distance == 0])
+        columns = np.column_stack([np.ones(len(lags)), fade, distance == 0, -1.0 * following])
         found, miss = nnls(columns * root[:, None], lags * root)
         if best is None or miss < best[0] * (1 - 1e-9):
             best = (float(miss), found, carry)
     if best is None:
-        return 0.0, 0.0, 0.0, 0.0
-    standing, fading, noise = (float(value) for value in best[1])
-    return standing, fading, noise, best[2]
+        return 0.0, 0.0, 0.0, 0.0, 0.0
+    standing, fading, noise, echo = (float(value) for value in best[1])
+    if best[2] == 0.0:  # without a carry what fades is noise
+        noise, fading = noise + fading, 0.0
+    return standing, fading, noise, -min(echo, noise / 2), best[2]

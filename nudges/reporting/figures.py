@@ -27,6 +27,7 @@ class Scale:
     less: str
     more: str
     subject: str  # what there is less or more of, under the big number
+    is_rate: bool = False
 
 
 def scale_of(outcome: Outcome) -> Scale:
@@ -35,7 +36,9 @@ def scale_of(outcome: Outcome) -> Scale:
     if outcome is Outcome.RESIDUAL_KG:
         subject = f"{name} per household per week"
         return Scale(1.0, 2, "kg", name, "kg per household per week", "less", "more", subject)
-    return Scale(100.0, 2, "points", name, "percentage points", "lower", "higher", name.removeprefix("the "))
+    return Scale(
+        100.0, 2, "points", name, "percentage points", "lower", "higher", name.removeprefix("the "), is_rate=True
+    )
 
 
 def signed(value: float, digits: int) -> str:

@@ -17,7 +17,7 @@ from nudges.reporting.grid import Grid, Row
 HOLDOUT = "holdout"
 _NONE, _NOT_COMPARED = "none", "\u2013"
 _STEPS = ("assigned", "contactable", "accepted", "delivered", "weighed", "analysed")
-_DRAWN = ("assigned", "contactable", "weighed", "analysed")
+_DRAWN = ("assigned", "contactable", "analysed")
 _LABEL, _ROW, _TOP, _BAR, _THICK = 190.0, 54.0, 30.0, 7.0, 26.0
 
 
@@ -87,7 +87,10 @@ def flow(head: Headline) -> dict[str, Any]:
         note = f"assigned and contactable: homes in the campaign's segments; weighed: {weighed}"
     else:
         drawn = "Units (stores)" if with_stores else "Units"
-        note = "a unit is a household, or all that share a bin store; the holdout is not compared"
+        note = (
+            "a unit is a household, or all that share a bin store; weighed: with a contact or not; the holdout is not "
+            "compared"
+        )
     grid = Grid(
         ("Group", drawn, "Assigned", "Contactable", "Accepted", "Delivered", "Weighed", "Analysed"),
         tuple(

@@ -63,8 +63,9 @@ def _basis(head: Headline, scale: Scale, campaign: Campaign) -> str:
         compared = (
             f"{homes} households drawn into the campaign against {others} drawn to get no message of it, who averaged"
         )
+    level = f"{plain(head.control_mean * scale.factor, scale.digits)} {'%' if scale.is_rate else scale.long_unit}"
     return (
-        f"{compared} {plain(head.control_mean * scale.factor, scale.digits)} {scale.long_unit}. The smallest effect "
+        f"{compared} {level}. The smallest effect "
         f"this measurement had an 80 % chance to see: {plain(head.detectable * scale.factor, scale.digits)} "
         f"{scale.unit}. The campaign was meant to bring {direction(head.stated, scale)} "
         f"({percent(abs(campaign.stated_effect_share))}). Method: {head.effect.method.value}."

@@ -107,7 +107,7 @@ def impact_page(page: ImpactPage) -> str:
         verdict=_verdict(head),
         headline=shown_headline(head, scale, campaign) if valid else None,
         money=worth.money(measured) if valid and measured.money else None,
-        money_note=measured.money_note or "Not turned into tonnes or pounds.",
+        money_note=_money_note(measured),
         design=lot.design(head, campaign, page.council),
         flow=flow.flow(head),
         unit_word="rounds" if head.unit is Unit.ROUND else "units",
@@ -166,6 +166,11 @@ def _neighbours(head: Headline, scale: Scale) -> str | None:
         "Among control homes, those with more messaged neighbours than most, compared with the others: "
         f"{direction(found.estimate, scale)} ({ends})."
     )
+
+
+def _money_note(measured: Measured) -> str:
+    said = measured.money_note.removeprefix(f"{measured.campaign}: ")
+    return said[:1].upper() + said[1:] if said else "Not turned into tonnes or pounds."
 
 
 def _not_measured(head: Headline) -> tuple[str, ...]:

@@ -52,9 +52,7 @@ def decay(measured: Measured, scale: Scale) -> dict[str, Any] | None:
     rows = [
         row
         for _, since, groups in found
-        for row in effects.group_rows(
-            [_named(group, f"Weeks {_dashed(group)} {since}") for group in groups], unit, scale
-        )
+        for row in effects.group_rows([_named(group, _spoken(group, since)) for group in groups], unit, scale)
     ]
     return {
         "lines": _lines(measured.headline),
@@ -69,7 +67,13 @@ def decay(measured: Measured, scale: Scale) -> dict[str, Any] | None:
 
 
 def _dashed(group: Group) -> str:
-    return group.label.replace("-", "\u2013")
+    first, _, last = group.label.partition("-")
+    return first if last in {"", first} else f"{first}\u2013{last}"
+
+
+def _spoken(group: Group, since: str) -> str:
+    span = _dashed(group)
+    return f"{'Week' if span.isdigit() else 'Weeks'} {span} {since}"
 
 
 def _named(group: Group, title: str) -> Group:

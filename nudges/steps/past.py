@@ -20,6 +20,12 @@ from nudges.weeks import Week
 
 HISTORY_WEEKS = 52
 
+CHOSEN_BY_WEEKS = 8
+"""A segment picks homes by weeks as recent as these, after which they go back to their usual: left out where it can."""
+
+LEAST_WEEKS = 12
+"""Weeks that must be left for that."""
+
 MOST_UNITS = 20_000
 """Units whose past is read: a spread needs no more."""
 
@@ -83,7 +89,9 @@ def _of_units(salt: str, campaign: Campaign, last: int, connection: duckdb.DuckD
     in_scope = np.bincount(scope.unit)[rows].astype(np.float64)
     households = sharing_homes(connection, scope.homes.take(pa.array(rows)), last, in_scope)
     weekly = _weekly(connection, campaign, scope.units.take(pa.array(rows)), households, last)
-    return Past(_from_first_reading(weekly), households, int(treated.sum()), int(control.sum()))
+    weekly = _from_first_reading(weekly)
+    usual = weekly[:, :-CHOSEN_BY_WEEKS] if weekly.shape[1] >= LEAST_WEEKS + CHOSEN_BY_WEEKS else weekly
+    return Past(usual, households, int(treated.sum()), int(control.sum()))
 
 
 def _weekly(
