@@ -225,7 +225,7 @@ def _moved_back(city: Districts, first: Floats, staggered: Effect, plain: Effect
     begins = [m for m in begins if city.recorded()[m : m + length].all()]
     since, until = city.months[begins[0]], city.months[begins[-1]]
     print(
-        f"\nThe same boroughs and calendar moved back whole years: {len(begins)} windows of {length} months that overlap,"
+        f"\nThe same boroughs and calendar moved back whole years: {len(begins)} windows of {length} months, overlapping,"
     )
     print(
         f"the first from {since}, the last from {until}, all before the first pilot of organics ({NO_ORGANICS_BEFORE})."

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import nctdtr, ndtr, ndtri, stdtrit
 
 from nudges.errors import DataError, UnsupportedError
 from nudges.measuring.crossing import boundaries
 from nudges.measuring.sequential import on_t, spent_alpha
 from nudges.measuring.variation import Variation
+
+Floats = NDArray[np.float64]
 
 ALPHA = 0.05
 """False alarms over all looks of a campaign."""
@@ -23,6 +26,7 @@ FEWEST = 5
 _NORMAL = 1_000  # degrees of freedom beyond which t is the normal
 MOST_UNITS = 10_000_000
 MOST_WEEKS = 104
+_LEAST_EIGENVALUE = 1e-6
 _LOOKS = 13  # looks a boundary is worked out for: more of them, equally spaced, hardly move the last one
 
 
@@ -168,13 +172,14 @@ class _Curve:
 
     def last_boundary(self, weeks: int) -> float:
         """Standard errors from zero that the last look asks for, on the normal scale."""
-        ends = np.unique(np.ceil(np.linspace(0, weeks, min(weeks, _LOOKS) + 1)[1:] - 1e-9).astype(int))
+        looks = min(_LOOKS, max(int(weeks * self.variation.read_share), 1))  # no look before there is a new reading
+        ends = np.unique(np.ceil(np.linspace(0, weeks, looks + 1)[1:] - 1e-9).astype(int))
         covariance = self.variation.running(ends, self.pre_weeks)
-        sd = np.sqrt(np.diag(covariance))
-        if not self.is_read_weekly or len(ends) == 1 or not (sd > 0).all():
+        variance = np.diag(covariance)
+        if not self.is_read_weekly or looks == 1 or not (variance > 0).all():
             return -float(ndtri(ALPHA / 2))
         spent = [spent_alpha(end / weeks, alpha=ALPHA) for end in ends.tolist()]
-        return float(boundaries(covariance / np.outer(sd, sd), spent)[-1])
+        return float(boundaries(_possible(covariance / np.sqrt(np.outer(variance, variance))), spent)[-1])
 
     def se(self, units: int, weeks: int) -> float:
         """Standard error of the effect at the end."""
@@ -197,6 +202,14 @@ class _Curve:
         if df > _NORMAL:
             return float(ndtr(effect / se - c) + ndtr(-effect / se - c))
         return 1 - float(nctdtr(df, effect / se, c)) + float(nctdtr(df, effect / se, -c))
+
+
+def _possible(correlation: Floats) -> Floats:
+    """The nearest correlation without negative eigenvalues: the model's shares of readings are not whole numbers."""
+    values, vectors = np.linalg.eigh(correlation)
+    mended = (vectors * np.maximum(values, _LEAST_EIGENVALUE)) @ vectors.T
+    scale = np.sqrt(np.diag(mended))
+    return np.asarray(mended / np.outer(scale, scale), dtype=np.float64)
 
 
 def _fewest(is_enough: Callable[[int], bool], least: int, most: int) -> int | None:
