@@ -224,9 +224,7 @@ def _moved_back(city: Districts, first: Floats, staggered: Effect, plain: Effect
     begins = [m for m, name in enumerate(city.months[:end]) if name.endswith("-01") and m + length <= end]
     begins = [m for m in begins if city.recorded()[m : m + length].all()]
     since, until = city.months[begins[0]], city.months[begins[-1]]
-    print(
-        f"\nThe same boroughs and calendar moved back whole years: {len(begins)} windows of {length} months, overlapping,"
-    )
+    print(f"\nThe same boroughs and months, years earlier: {len(begins)} windows of {length} months, overlapping,")
     print(
         f"the first from {since}, the last from {until}, all before the first pilot of organics ({NO_ORGANICS_BEFORE})."
     )
