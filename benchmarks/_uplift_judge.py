@@ -186,6 +186,7 @@ def announced(policy: str, arms: tuple[str, ...], cost: Floats, regime: str, n_r
         for part in rest.split(","):
             arm, _, share = part.partition("=")
             shares[arms.index(arm)] = float(share)
+        return np.tile(shares, (n_rows, 1))  # a mixture keeps to the budget by itself
     elif kind == "none":
         shares[0] = 1.0
     else:

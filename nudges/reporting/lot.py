@@ -100,10 +100,11 @@ def _rounds(head: Headline, campaign: Campaign, council: Council) -> list[str]:
         f"{plain(drawn['treated'])} do. Rounds were put in the order of a hash of their names and the salts under the "
         "title, and the first are the control: it can be repeated, and nobody could steer it."
     )
+    arms = len(campaign.arms)
+    what = "the same message" if arms == 1 else f"one of {arms} messages, drawn evenly"
     within = (
         f"On rounds with messages, {percent(council.holdout_share, 0)} of homes are held out of every campaign and the "
-        f"others get one of {len(campaign.arms)} messages, drawn evenly. Nothing is learned, because lorries say "
-        "nothing of one home."
+        f"others get {what}. Nothing is learned, because lorries say nothing of one home."
     )
     if head.outcome is Outcome.RESIDUAL_KG:
         within += (
