@@ -25,7 +25,6 @@ from nudges.domain import (
     Unit,
     Verdict,
 )
-from nudges.errors import UnsupportedError
 from nudges.ledger import Ledger
 from nudges.measuring import unit_ancova
 from nudges.steps.measure import measure
@@ -447,10 +446,17 @@ def test_an_unknown_tax_leaves_the_effect_and_says_so(town, tmp_path):
     assert any("no money figures" in note for note in summary.notes)
 
 
-def test_rounds_are_refused(town, tmp_path):
+def test_a_campaign_that_changed_its_unit_is_told_and_stops_no_other(town, tmp_path):
+    other = replace(CAMPAIGN, id="another")
     space = workspace(tmp_path, town, campaign=replace(CAMPAIGN, unit=Unit.ROUND))
-    with pytest.raises(UnsupportedError, match="unit == 'round'"):
-        measure(space, END, now=NOW)
+    space = replace(space, campaigns={**space.campaigns, other.id: other})
+    rows = town.assignments()
+    named = pa.array([other.id] * rows.num_rows, pa.string())
+    space.ledger.append("assignments", rows.set_column(rows.schema.get_field_index("campaign"), "campaign", named))
+    summary = measure(space, END, now=NOW)
+    assert summary.counts == {"campaigns_measured": 1}
+    assert 'the campaign began with unit = "household"' in " ".join(summary.notes)
+    assert newest(space, other, END) is not None
 
 
 def test_report_writes_page_json_and_index_whole(ws, measured):

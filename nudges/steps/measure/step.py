@@ -9,7 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from nudges.domain import Campaign, Language, Outcome, Summary, Unit, Verdict
-from nudges.errors import UnsupportedError
+from nudges.errors import DataError, UnsupportedError
 from nudges.measuring import (
     Group,
     Headline,
@@ -72,7 +72,7 @@ def _measured(ws: Workspace, week: Week, campaign: Campaign) -> tuple[Measured |
     measured_units = measured_rounds if campaign.unit is Unit.ROUND else _measured_households
     try:
         found = measured_units(ws, campaign, last_week(campaign, week), week, assigned)
-    except UnsupportedError as reason:
+    except (DataError, UnsupportedError) as reason:
         return None, f"{campaign.id}: nothing stored. {reason}"
     if found is None:
         return None, f"{campaign.id}: no outcome after the first assignment yet; nothing stored."
